@@ -1,0 +1,12 @@
+//! flowjail: one profile file, every kernel boundary around one node process.
+//!
+//! ```text
+//! profile file -> ProfileFile -> Profile -> (+ Host, + Request) -> Plan -> launch -> Running -> Outcome
+//!                 parse          check      resolve                 layers in the child, supervisor beside it
+//! ```
+#[cfg(not(target_os = "linux"))]
+compile_error!("flowjail builds on Linux only: it is made of Linux namespaces, seccomp and Landlock");
+
+pub mod cli;
+pub mod profile;
+pub mod syscalls;

@@ -1,0 +1,52 @@
+//! One rule about one system call: the number, the conditions on its arguments, the reason.
+#![forbid(unsafe_code)]
+
+/// A rule; `when` is an OR of ANDs. An empty `when` holds always.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Rule {
+    /// The call's name, as in its man page.
+    pub syscall: &'static str,
+    /// Its number on the architecture that this binary is built for.
+    pub number: u32,
+    /// Any of these conjunctions suffices.
+    pub when: Vec<Vec<Condition>>,
+    /// Why the rule exists.
+    pub why: String,
+    /// `file:line` of the rule.
+    pub origin: String,
+}
+
+/// `argN [& mask] == value`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Condition {
+    /// Which argument, 0 to 5.
+    pub arg: u8,
+    /// How many bits of it the kernel reads; fixed per call, never by the profile.
+    pub width: Width,
+    /// Bits that count. `u64::MAX`: all.
+    pub mask: u64,
+    /// How it is compared.
+    pub compare: Compare,
+    /// With what.
+    pub value: u64,
+}
+
+/// What of a register the kernel acts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub enum Width {
+    /// `int`: the low 32 bits; the kernel drops the rest, so a filter must, too.
+    Int,
+    /// `long`, `size_t` or a pointer: 64 bits.
+    Long,
+}
+
+/// Comparisons of a [`Condition`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub enum Compare {
+    /// Equal after masking.
+    Equal,
+    /// Not equal after masking.
+    NotEqual,
+    /// The argument is the caller's own process id (the launcher fills it in; written `argN == SELF`).
+    OwnPid,
+}
