@@ -9,4 +9,5 @@ compile_error!("flowjail builds on Linux only: it is made of Linux namespaces, s
 
 pub mod cli;
 pub mod profile;
+pub mod sys;
 pub mod syscalls;
