@@ -10,5 +10,6 @@ compile_error!(
 );
 
 pub mod cli;
+pub mod filter;
 pub mod profile;
 pub mod syscalls;
