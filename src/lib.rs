@@ -5,9 +5,12 @@
 //!                 parse          check      resolve                 layers in the child, supervisor beside it
 //! ```
 #[cfg(not(target_os = "linux"))]
-compile_error!("flowjail builds on Linux only: it is made of Linux namespaces, seccomp and Landlock");
+compile_error!(
+    "flowjail builds on Linux only: it is made of Linux namespaces, seccomp and Landlock"
+);
 
 pub mod cli;
+pub mod filter;
 pub mod profile;
 pub mod sys;
 pub mod syscalls;
