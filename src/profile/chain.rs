@@ -35,8 +35,10 @@ struct Chain<'r> {
     /// Files that are being read, outermost first: meeting one of them again is a cycle.
     open: Vec<Id>,
     done: Vec<Id>,
-    /// Sources in order of application, with what they hold.
+    /// The files, in order of application.
     files: Vec<ProfileFile>,
+    /// Whether a file is missing from them: what follows from the absence of its lines would mislead.
+    incomplete: bool,
 }
 
 /// Resolves a name or path, its inheritance, its features and the command line to a checked profile.
@@ -47,15 +49,18 @@ pub fn resolve(name: &str, overlay: &Overlay, reader: Reader<'_>) -> Result<Prof
         open: Vec::new(),
         done: Vec::new(),
         files: Vec::new(),
+        incomplete: false,
     };
     let id = identify(name, None);
     chain.visit(id, None);
     let Chain {
-        mut report, files, ..
+        mut report,
+        files,
+        incomplete,
+        ..
     } = chain;
     let over = overlay::read(overlay, &mut report);
-    // A file that was not understood has lines missing: what follows from their absence would mislead.
-    if !report.is_empty() {
+    if incomplete {
         return Err(report.finish(name));
     }
     let mut merged = Fragment::default();
@@ -159,9 +164,11 @@ impl Chain<'_> {
                 .collect();
             self.report
                 .hinted(place, "extends itself", names.join(" extends "));
+            self.incomplete = true;
             return;
         }
         if self.open.len() + self.done.len() >= MAX_FILES {
+            self.incomplete = true;
             if let Some(place) = by {
                 self.report.add(
                     place,
@@ -176,6 +183,7 @@ impl Chain<'_> {
         };
         self.report.meet(&source);
         let Some(root) = self.parse(&source) else {
+            self.incomplete = true;
             return;
         };
         let file = file::read(&source, &root, &mut self.report);
@@ -197,51 +205,23 @@ impl Chain<'_> {
     }
 
     fn open_source(&mut self, id: &Id, by: Option<&Place>) -> Option<Arc<Source>> {
-        let source = |text: String, kind| {
-            Arc::new(Source {
-                name: id.shown(),
-                text,
-                kind,
-            })
+        let (message, hint) = match id.text(self.reader) {
+            Ok((text, kind)) => {
+                let name = id.shown();
+                return Some(Arc::new(Source { name, text, kind }));
+            }
+            Err(wrong) => wrong,
         };
-        let (message, hint) = match id {
-            Id::BuiltIn(name) => match builtin::text(name) {
-                Some(text) => return Some(source(text.to_owned(), SourceKind::Toml)),
-                None => {
-                    let near = did_you_mean(name, builtin::names());
-                    let known: Vec<&str> = builtin::names().collect();
-                    let all = format!(
-                        "built in are {}; write ./{name} or a name in .toml for a file",
-                        known.join(", ")
-                    );
-                    (
-                        "no built-in profile of this name".to_owned(),
-                        Some(near.unwrap_or(all)),
-                    )
-                }
-            },
-            Id::File(path) => match (self.reader)(path) {
-                Ok(text) => {
-                    let json = path
-                        .extension()
-                        .is_some_and(|extension| extension == "json");
-                    return Some(source(
-                        text,
-                        if json {
-                            SourceKind::Json
-                        } else {
-                            SourceKind::Toml
-                        },
-                    ));
-                }
-                Err(error) => (error.to_string(), error.hint()),
-            },
-        };
+        self.incomplete = true;
         match by {
             Some(place) => self.report.add(place, message, hint),
             None => {
-                let empty = source(String::new(), SourceKind::Toml);
-                self.report.whole(&empty, message, hint);
+                let nothing = Source {
+                    name: id.shown(),
+                    text: String::new(),
+                    kind: SourceKind::Toml,
+                };
+                self.report.whole(&Arc::new(nothing), message, hint);
             }
         }
         None
@@ -281,11 +261,44 @@ impl Chain<'_> {
     }
 }
 
+/// What is wrong with a name or a path, and a hint.
+type Wrong = (String, Option<String>);
+
 impl Id {
+    fn text(&self, reader: Reader<'_>) -> Result<(String, SourceKind), Wrong> {
+        match self {
+            Id::BuiltIn(name) => match builtin::text(name) {
+                Some(text) => Ok((text.to_owned(), SourceKind::Toml)),
+                None => Err(no_such_builtin(name)),
+            },
+            Id::File(path) => {
+                let json = path.extension().is_some_and(|end| end == "json");
+                let kind = if json {
+                    SourceKind::Json
+                } else {
+                    SourceKind::Toml
+                };
+                let text = reader(path).map_err(|error| (error.to_string(), error.hint()))?;
+                Ok((text, kind))
+            }
+        }
+    }
+
     fn shown(&self) -> String {
         match self {
             Id::BuiltIn(name) => format!("built-in {name}"),
             Id::File(path) => path.display().to_string(),
         }
     }
+}
+
+fn no_such_builtin(name: &str) -> Wrong {
+    let hint = did_you_mean(name, builtin::names()).unwrap_or_else(|| {
+        let known: Vec<&str> = builtin::names().collect();
+        format!(
+            "built in are {}; a file is written with `/` or ends in .toml or .json",
+            known.join(", ")
+        )
+    });
+    ("no built-in profile of this name".to_owned(), Some(hint))
 }

@@ -122,6 +122,15 @@ pub const HEADER: [&str; 4] = ["schema", "about", "extends", "feature"];
 const SCHEMA: u64 = 1;
 
 impl<T> Item<T> {
+    /// A value without a reason.
+    pub fn plain(value: T, place: Place) -> Item<T> {
+        Item {
+            value,
+            place,
+            why: String::new(),
+        }
+    }
+
     /// The value with its origin as text, as the checked profile keeps it.
     pub fn sourced(&self) -> Sourced<T>
     where
@@ -172,11 +181,7 @@ fn extends(fields: &Fields<'_>, report: &mut Report) -> Vec<Item<String>> {
             report.add(&place, "extended twice", None);
             continue;
         }
-        items.push(Item {
-            value,
-            place,
-            why: String::new(),
-        });
+        items.push(Item::plain(value, place));
     }
     items
 }

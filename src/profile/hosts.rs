@@ -130,11 +130,7 @@ fn static_names(node: &Node<'_>, report: &mut Report) -> BTreeMap<String, Item<s
         let name = report.keep(&place, host::parse_name(name, false));
         let value = address(&node, report);
         if let (Some(name), Some(value)) = (name, value) {
-            let item = Item {
-                value,
-                place: node.place(),
-                why: String::new(),
-            };
+            let item = Item::plain(value, node.place());
             if all.insert(name, item).is_some() {
                 report.add(
                     &place,

@@ -102,22 +102,20 @@ impl Fragment {
     }
 
     fn take_away(&mut self, removed: &[Item<(List, String)>], report: &mut Report) {
-        let mut groups: BTreeMap<(usize, List), (bool, &Item<(List, String)>)> = BTreeMap::new();
+        // A group stands for several keys: it removes something as long as one of them was there.
+        let mut useful = BTreeMap::new();
         for item in removed {
             let (list, key) = &item.value;
             let had = self.remove_one(*list, key);
-            // A group stands for several keys: it removes something as long as one of them was there.
-            let entry = groups
-                .entry((item.place.span.start, *list))
-                .or_insert((false, item));
-            entry.0 |= had;
+            *useful.entry(item.place.span.start).or_insert(false) |= had;
         }
-        for (had, item) in groups.into_values() {
-            if !had {
+        for item in removed {
+            if useful.get(&item.place.span.start) == Some(&false) {
                 let (list, key) = &item.value;
                 let near = self.keys(*list);
                 let hint = did_you_mean(key, near.iter().map(String::as_str));
                 report.add(&item.place, "removes nothing", hint);
+                useful.remove(&item.place.span.start);
             }
         }
     }

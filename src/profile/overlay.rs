@@ -27,40 +27,29 @@ pub struct Overlay {
 
 /// Reads all flags.
 pub fn read(overlay: &Overlay, report: &mut Report) -> Fragment {
-    let mut out = Fragment::default();
-    out.allow = host_list("--allow", &overlay.allow, report);
-    out.private = host_list("--allow-private", &overlay.allow_private, report);
+    let mut out = Fragment {
+        allow: host_list("--allow", &overlay.allow, report),
+        private: host_list("--allow-private", &overlay.allow_private, report),
+        ..Fragment::default()
+    };
     hosts::refuse_both(&out.allow, &out.private, report);
     for text in &overlay.add_host {
         let place = place("--add-host", text, report);
         if let Some((name, address)) = report.keep(&place, static_name(text)) {
-            out.hosts.insert(
-                name,
-                Item {
-                    value: address,
-                    place,
-                    why: String::new(),
-                },
-            );
+            out.hosts.insert(name, Item::plain(address, place));
         }
     }
     for text in &overlay.publish {
         let place = place("--publish", text, report);
         if let Some(value) = report.keep(&place, host::parse_publish(text)) {
-            out.publish.get_or_insert_default().push(Item {
-                value,
-                place,
-                why: String::new(),
-            });
+            out.publish
+                .get_or_insert_default()
+                .push(Item::plain(value, place));
         }
     }
     for text in &overlay.features {
         let place = place("--with", text, report);
-        out.features.push(Item {
-            value: text.clone(),
-            place,
-            why: String::new(),
-        });
+        out.features.push(Item::plain(text.clone(), place));
     }
     for text in &overlay.set {
         let place = place("--set", text, report);

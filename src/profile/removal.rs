@@ -94,11 +94,7 @@ fn take(
                 continue;
             };
             for key in keys {
-                out.push(Item {
-                    value: (*list, key),
-                    place: place.clone(),
-                    why: String::new(),
-                });
+                out.push(Item::plain((*list, key), place.clone()));
             }
         }
     }

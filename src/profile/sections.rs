@@ -8,9 +8,12 @@ use std::net::IpAddr;
 use super::file::{Fragment, Item};
 use super::reader::{Fields, Line, Node};
 use super::report::{Flaw, Report};
-use super::types::{ReadPath, Template, UserChoice, WritePath};
+use super::types::{Part, ReadPath, Template, UserChoice, WritePath};
 use super::value::Kind;
 use super::{hosts, leaf, removal, rules, template};
+
+/// Reads one section into a fragment.
+type Section = fn(&Node<'_>, &mut Fragment, &mut Report);
 
 /// Reads every section that is there.
 pub fn read(fields: &Fields<'_>, report: &mut Report) -> Fragment {
@@ -40,7 +43,7 @@ pub fn read(fields: &Fields<'_>, report: &mut Report) -> Fragment {
         let fields = node.table(&["user"], report);
         fragment.user = fields.get("user").and_then(|node| user(&node, report));
     }
-    let sections: [(&str, fn(&Node<'_>, &mut Fragment, &mut Report)); 8] = [
+    let sections: [(&str, Section); 8] = [
         ("files", files),
         ("exec", exec),
         ("net", hosts::net),
@@ -121,20 +124,12 @@ fn templates(
         if !fine(name) {
             report.add(&key, message, None);
         }
-        let Some(text) = node.text(report) else {
-            continue;
-        };
         let place = node.place();
-        if let Some(value) = report.keep(&place, template::parse(&text)) {
-            all.insert(
-                name.to_owned(),
-                Item {
-                    value,
-                    place,
-                    why: String::new(),
-                },
-            );
-        }
+        let text = node.text(report);
+        let value = text.and_then(|text| report.keep(&place, template::parse(&text)));
+        // A flawed value still defines its name: others that use it are not at fault.
+        let value = value.unwrap_or_else(|| Template(vec![Part::Variable("home".into())]));
+        all.insert(name.to_owned(), Item::plain(value, place));
     }
     all
 }
@@ -144,11 +139,7 @@ fn command(node: &Node<'_>, report: &mut Report) -> Option<Vec<Item<Template>>> 
     for node in node.list(report) {
         let text = node.text(report)?;
         let value = report.keep(&node.place(), template::parse(&text))?;
-        words.push(Item {
-            value,
-            place: node.place(),
-            why: String::new(),
-        });
+        words.push(Item::plain(value, node.place()));
     }
     Some(words)
 }
@@ -215,11 +206,7 @@ fn files(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
         && let Some(text) = node.text(report)
         && let Some(value) = report.keep(&node.place(), template::parse_path(&text))
     {
-        out.cwd = Some(Item {
-            value,
-            place: node.place(),
-            why: String::new(),
-        });
+        out.cwd = Some(Item::plain(value, node.place()));
     }
 }
 

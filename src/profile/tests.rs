@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Overlay, Profile, builtin_names, builtin_text, load};
+use super::{Overlay, Profile, builtin_names, load};
 
 fn shipped(name: &str) -> Profile {
     load(name, &Overlay::default()).unwrap_or_else(|problems| panic!("{problems}"))
