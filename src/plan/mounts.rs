@@ -123,8 +123,6 @@ pub fn resolve(profile: &Profile, host: &Host, files: &Files, ids: &IdPlan) -> V
         parts.insert(mount.at().to_owned(), mount);
     };
     put(Mount::Directory { at: files.cwd.clone() });
-    put(Mount::Text { at: "/etc/hosts".into(), text: hosts_file(profile, host) });
-    put(Mount::Text { at: "/etc/passwd".into(), text: passwd_file(files, ids) });
     files.links.iter().for_each(|(at, target)| put(Mount::Link { at: at.clone(), target: target.clone() }));
     put(Mount::Tmp { at: "/tmp".into(), size: profile.files.tmp });
     put(match profile.layers_off.contains(&Layer::Pid) {
@@ -136,6 +134,9 @@ pub fn resolve(profile: &Profile, host: &Host, files: &Files, ids: &IdPlan) -> V
         put(Mount::Link { at: Path::new("/dev").join(name), target });
     }
     files.grants.iter().for_each(|grant| put(Mount::Bind(tree(grant))));
+    // Generated files win over binds of the same place.
+    put(Mount::Text { at: "/etc/hosts".into(), text: hosts_file(profile, host) });
+    put(Mount::Text { at: "/etc/passwd".into(), text: passwd_file(files, ids) });
     without_covered(parts)
 }
 
