@@ -19,6 +19,9 @@ use super::value::{Kind, Value, parse_toml};
 /// How many files a profile may be made of.
 const MAX_FILES: usize = 32;
 
+/// How many values one file may hold; the shipped ones hold some hundreds.
+const MAX_VALUES: usize = 4096;
+
 /// Reads a profile's text; the only way from here to the file system.
 pub type Reader<'r> = &'r dyn Fn(&Path) -> Result<String, ReadError>;
 
@@ -208,7 +211,7 @@ impl Chain<'_> {
         let (message, hint) = match id.text(self.reader) {
             Ok((text, kind)) => {
                 let name = id.shown();
-                return Some(Arc::new(Source { name, text, kind }));
+                return Some(Arc::new(Source::new(name, text, kind)));
             }
             Err(wrong) => wrong,
         };
@@ -216,11 +219,7 @@ impl Chain<'_> {
         match by {
             Some(place) => self.report.add(place, message, hint),
             None => {
-                let nothing = Source {
-                    name: id.shown(),
-                    text: String::new(),
-                    kind: SourceKind::Toml,
-                };
+                let nothing = Source::new(id.shown(), "", SourceKind::Toml);
                 self.report.whole(&Arc::new(nothing), message, hint);
             }
         }
@@ -233,6 +232,11 @@ impl Chain<'_> {
             _ => parse_toml(&source.text),
         };
         match parsed {
+            Ok(root) if root.count() > MAX_VALUES => {
+                let message = format!("holds more than {MAX_VALUES} values");
+                self.report.whole(source, message, None);
+                None
+            }
             Ok(root) if matches!(root.kind, Kind::Table(_)) => Some(root),
             Ok(root) => {
                 let span = root.span.start..root.span.start + 1;

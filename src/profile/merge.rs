@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::file::{Fragment, Item};
 use super::removal::List;
@@ -209,12 +210,18 @@ fn replace<T>(old: &mut Option<T>, new: Option<T>) {
 }
 
 /// Adds entries; one with the key of an old one takes its place.
-fn extend<T, K: PartialEq>(list: &mut Vec<Item<T>>, new: Vec<Item<T>>, key: impl Fn(&T) -> K) {
+fn extend<T, K: Ord>(list: &mut Vec<Item<T>>, new: Vec<Item<T>>, key: impl Fn(&T) -> K) {
+    let mut at: BTreeMap<K, usize> = BTreeMap::new();
+    for (index, item) in list.iter().enumerate() {
+        at.insert(key(&item.value), index);
+    }
     for item in new {
-        let mine = key(&item.value);
-        match list.iter_mut().find(|old| key(&old.value) == mine) {
-            Some(old) => *old = item,
-            None => list.push(item),
+        match at.entry(key(&item.value)) {
+            Entry::Occupied(entry) => list[*entry.get()] = item,
+            Entry::Vacant(entry) => {
+                entry.insert(list.len());
+                list.push(item);
+            }
         }
     }
 }

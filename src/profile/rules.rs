@@ -61,6 +61,9 @@ fn allow(
         return;
     };
     for (text, place) in &line.names {
+        if report.is_full() {
+            return;
+        }
         if text.starts_with('@') {
             expand(text, place, &line.why, out, report);
             continue;
@@ -113,6 +116,9 @@ fn answer(entry: &Node<'_>, out: &mut Vec<Item<Answer>>, report: &mut Report) {
         return;
     };
     for (text, place) in &line.names {
+        if report.is_full() {
+            return;
+        }
         if let Some(rule) = rule(text, place, &line.why, line.when, report)
             && line.here
         {
@@ -224,6 +230,7 @@ fn rule(
 
 fn conditions(name: &str, node: &Node<'_>, report: &mut Report) -> Option<Vec<Vec<Condition>>> {
     let mut all = Vec::new();
+    let mut flawed = false;
     let texts = node.texts(report);
     if texts.is_empty() {
         report.hinted(
@@ -237,6 +244,7 @@ fn conditions(name: &str, node: &Node<'_>, report: &mut Report) -> Option<Vec<Ve
         match parse_when(name, &text) {
             Ok(conditions) => all.push(conditions),
             Err(error) => {
+                flawed = true;
                 let part = text
                     .get(error.start..error.start + error.len)
                     .unwrap_or_default();
@@ -250,7 +258,8 @@ fn conditions(name: &str, node: &Node<'_>, report: &mut Report) -> Option<Vec<Ve
             }
         }
     }
-    Some(all)
+    // A rule without its flawed condition would be another rule.
+    (!flawed).then_some(all)
 }
 
 /// The same call twice with the same conditions, conditions beside an unconditional line, or a call that is

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 
 use super::file::{Fragment, Item};
@@ -74,7 +74,8 @@ pub fn items<T>(
 ) -> Vec<Item<T>> {
     let mut all = Vec::new();
     for node in node.list(report) {
-        if let Some(line) = node.line(main, more, report)
+        if !report.is_full()
+            && let Some(line) = node.line(main, more, report)
             && let Some(value) = parse(&line, report)
         {
             all.push(Item {
@@ -88,22 +89,20 @@ pub fn items<T>(
 }
 
 /// The same entry twice in one list is a problem: one of them has no effect.
-pub fn refuse_twice<T, K: PartialEq + Display>(
-    items: &[Item<T>],
-    key: impl Fn(&T) -> K,
-    report: &mut Report,
-) {
-    for (index, item) in items.iter().enumerate() {
-        let mine = key(&item.value);
-        if let Some(first) = items[..index]
-            .iter()
-            .find(|earlier| key(&earlier.value) == mine)
-        {
-            report.hinted(
-                &item.place,
-                "listed twice",
-                format!("first in line {}", first.place.line()),
-            );
+pub fn refuse_twice<T>(items: &[Item<T>], key: impl Fn(&T) -> String, report: &mut Report) {
+    let mut lines = BTreeMap::new();
+    for item in items {
+        match lines.entry(key(&item.value)) {
+            Entry::Vacant(entry) => {
+                entry.insert(item.place.line());
+            }
+            Entry::Occupied(entry) => {
+                report.hinted(
+                    &item.place,
+                    "listed twice",
+                    format!("first in line {}", entry.get()),
+                );
+            }
         }
     }
 }
