@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::json;
+use super::{json, report};
 
 /// A text that profile lines come from.
 #[derive(Debug, PartialEq, Eq)]
@@ -144,10 +144,11 @@ impl fmt::Display for Problems {
             }
             show_flag(problem, out)?;
         }
-        if self.list.len() > 1 {
-            writeln!(out, "\n{} problems", self.list.len())?;
+        match self.list.len() {
+            1 => Ok(()),
+            count if count < report::ENOUGH => writeln!(out, "\n{count} problems"),
+            count => writeln!(out, "\n{count} problems, and perhaps more"),
         }
-        Ok(())
     }
 }
 

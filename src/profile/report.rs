@@ -45,7 +45,7 @@ impl Flaw {
 }
 
 /// Reading stops looking for more problems at this many.
-const ENOUGH: usize = 100;
+pub const ENOUGH: usize = 100;
 
 /// The problems found so far, and the texts in the order in which they were met.
 #[derive(Debug, Default)]
