@@ -53,86 +53,84 @@ fn every_broken_profile_has_its_exact_text() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-#[test]
-fn every_broken_flag_has_its_exact_text() {
-    let list = |texts: &[&str]| {
-        texts
-            .iter()
-            .map(|text| (*text).to_owned())
-            .collect::<Vec<_>>()
-    };
-    let none = Overlay::default;
-    let cases = [
-        (
-            "flag-allow",
-            Overlay {
-                allow: list(&["api_x.example.com", "@supabase"]),
-                ..none()
-            },
-        ),
-        (
-            "flag-allow-private",
-            Overlay {
-                allow_private: list(&["ollama:port"]),
-                ..none()
-            },
-        ),
-        (
-            "flag-allow-and-private",
-            Overlay {
-                allow: list(&["m.example.com"]),
-                allow_private: list(&["m.example.com"]),
-                ..none()
-            },
-        ),
-        (
-            "flag-add-host",
-            Overlay {
-                add_host: list(&["ollama", "ollama=here", "=127.0.0.1"]),
-                ..none()
-            },
-        ),
-        (
-            "flag-publish",
-            Overlay {
-                publish: list(&["127.0.0.1", ":3000", "0.0.0.0:65536"]),
-                ..none()
-            },
-        ),
-        (
-            "flag-with",
-            Overlay {
-                features: list(&["browser"]),
-                ..none()
-            },
-        ),
-        (
-            "flag-set",
-            Overlay {
-                set: list(&["dat=/srv", "data", "data=srv", "DATA=/x", "data=${dta}"]),
-                ..none()
-            },
-        ),
-    ];
-    let mut wrong = Vec::new();
-    for (name, overlay) in cases {
-        let found = problems("flowise", &overlay).to_string();
-        wrong.extend(compare(
-            &Path::new(GOLDEN).join(name).with_extension("txt"),
-            &found,
-        ));
+/// Golden name and flags, as `--flag=value` words.
+const FLAGS: [(&str, &[&str]); 7] = [
+    (
+        "flag-allow",
+        &["--allow=api_x.example.com", "--allow=@supabase"],
+    ),
+    ("flag-allow-private", &["--allow-private=ollama:port"]),
+    (
+        "flag-allow-and-private",
+        &["--allow=m.example.com", "--allow-private=m.example.com"],
+    ),
+    (
+        "flag-add-host",
+        &[
+            "--add-host=ollama",
+            "--add-host=ollama=here",
+            "--add-host==127.0.0.1",
+        ],
+    ),
+    (
+        "flag-publish",
+        &[
+            "--publish=127.0.0.1",
+            "--publish=:3000",
+            "--publish=0.0.0.0:65536",
+        ],
+    ),
+    ("flag-with", &["--with=browser"]),
+    (
+        "flag-set",
+        &[
+            "--set=dat=/srv",
+            "--set=data",
+            "--set=data=srv",
+            "--set=DATA=/x",
+            "--set=data=${dta}",
+        ],
+    ),
+];
+
+fn overlay(flags: &[&str]) -> Overlay {
+    let mut overlay = Overlay::default();
+    for flag in flags {
+        let (name, value) = flag.split_once('=').unwrap();
+        let list = match name {
+            "--allow" => &mut overlay.allow,
+            "--allow-private" => &mut overlay.allow_private,
+            "--add-host" => &mut overlay.add_host,
+            "--publish" => &mut overlay.publish,
+            "--with" => &mut overlay.features,
+            "--set" => &mut overlay.set,
+            _ => panic!("{name}"),
+        };
+        list.push(value.to_owned());
     }
-    for (name, profile) in [
+    overlay
+}
+
+#[test]
+fn every_broken_flag_and_name_has_its_exact_text() {
+    let mut cases: Vec<(&str, &str, Overlay)> = FLAGS
+        .iter()
+        .map(|(golden, flags)| (*golden, "flowise", overlay(flags)))
+        .collect();
+    for (golden, profile) in [
         ("name-misspelt", "flowsie"),
         ("name-unknown", "x"),
         ("name-empty", ""),
     ] {
-        let found = problems(profile, &none()).to_string();
-        wrong.extend(compare(
-            &Path::new(GOLDEN).join(name).with_extension("txt"),
-            &found,
-        ));
+        cases.push((golden, profile, Overlay::default()));
     }
+    let wrong: Vec<String> = cases
+        .iter()
+        .filter_map(|(golden, profile, overlay)| {
+            let golden = Path::new(GOLDEN).join(golden).with_extension("txt");
+            compare(&golden, &problems(profile, overlay).to_string())
+        })
+        .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

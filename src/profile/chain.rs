@@ -156,29 +156,7 @@ fn stem(name: &str) -> String {
 
 impl Chain<'_> {
     fn visit(&mut self, id: Id, by: Option<&Place>) {
-        if self.done.contains(&id) {
-            return;
-        }
-        if let (Some(start), Some(place)) = (self.open.iter().position(|open| *open == id), by) {
-            let names: Vec<String> = self.open[start..]
-                .iter()
-                .chain([&id])
-                .map(Id::shown)
-                .collect();
-            self.report
-                .hinted(place, "extends itself", names.join(" extends "));
-            self.incomplete = true;
-            return;
-        }
-        if self.open.len() + self.done.len() >= MAX_FILES {
-            self.incomplete = true;
-            if let Some(place) = by {
-                self.report.add(
-                    place,
-                    format!("more than {MAX_FILES} profiles in all"),
-                    None,
-                );
-            }
+        if self.done.contains(&id) || self.refused(&id, by) {
             return;
         }
         let Some(source) = self.open_source(&id, by) else {
@@ -192,19 +170,31 @@ impl Chain<'_> {
         let file = file::read(&source, &root, &mut self.report);
         self.open.push(id.clone());
         for item in &file.extends {
-            if matches!(id, Id::BuiltIn(_)) && item.value.contains('/') {
-                self.report.add(
-                    &item.place,
-                    "a built-in profile extends built-in ones only",
-                    None,
-                );
-                continue;
-            }
             self.visit(identify(&item.value, Some(&id)), Some(&item.place));
         }
         self.open.pop();
         self.done.push(id);
         self.files.push(file);
+    }
+
+    /// Whether this one cannot be extended, for what the extending line would do.
+    fn refused(&mut self, id: &Id, by: Option<&Place>) -> bool {
+        let Some(place) = by else { return false };
+        let (message, hint) = if let Some(start) = self.open.iter().position(|open| open == id) {
+            let names: Vec<String> = self.open[start..]
+                .iter()
+                .chain([id])
+                .map(Id::shown)
+                .collect();
+            ("extends itself".to_owned(), Some(names.join(" extends ")))
+        } else if self.open.len() + self.done.len() >= MAX_FILES {
+            (format!("more than {MAX_FILES} profiles in all"), None)
+        } else {
+            return false;
+        };
+        self.report.add(place, message, hint);
+        self.incomplete = true;
+        true
     }
 
     fn open_source(&mut self, id: &Id, by: Option<&Place>) -> Option<Arc<Source>> {

@@ -154,53 +154,26 @@ impl Fragment {
     /// What could be removed from a list, for hints.
     fn keys(&self, list: List) -> Vec<String> {
         match list {
-            List::Features => self
-                .features
-                .iter()
-                .map(|item| item.value.clone())
-                .collect(),
-            List::Read => self
-                .read
-                .iter()
-                .map(|item| item.value.path.to_string())
-                .collect(),
-            List::Write => self
-                .write
-                .iter()
-                .map(|item| item.value.path.to_string())
-                .collect(),
-            List::Programs => self
-                .programs
-                .iter()
-                .map(|item| item.value.to_string())
-                .collect(),
-            List::Publish => self
-                .publish
-                .iter()
-                .flatten()
-                .map(|item| item.value.to_string())
-                .collect(),
-            List::Allow => self
-                .allow
-                .iter()
-                .map(|item| item.value.to_string())
-                .collect(),
-            List::Private => self
-                .private
-                .iter()
-                .map(|item| item.value.to_string())
-                .collect(),
+            List::Features => keys(&self.features, String::clone),
+            List::Read => keys(&self.read, |read| read.path.to_string()),
+            List::Write => keys(&self.write, |write| write.path.to_string()),
+            List::Programs => keys(&self.programs, |path| path.to_string()),
+            List::Publish => keys(self.publish.as_deref().unwrap_or_default(), |to| {
+                to.to_string()
+            }),
+            List::Allow => keys(&self.allow, |host| host.to_string()),
+            List::Private => keys(&self.private, |host| host.to_string()),
             List::Hosts => self.hosts.keys().cloned().collect(),
-            List::Pass => self.pass.iter().map(|item| item.value.clone()).collect(),
+            List::Pass => keys(&self.pass, String::clone),
             List::Set => self.set.keys().cloned().collect(),
             List::Resources => Vec::new(),
-            List::Syscalls => self
-                .syscalls
-                .iter()
-                .map(|item| item.value.syscall.to_owned())
-                .collect(),
+            List::Syscalls => keys(&self.syscalls, |rule| rule.syscall.to_owned()),
         }
     }
+}
+
+fn keys<T>(items: &[Item<T>], of: impl Fn(&T) -> String) -> Vec<String> {
+    items.iter().map(|item| of(&item.value)).collect()
 }
 
 fn replace<T>(old: &mut Option<T>, new: Option<T>) {

@@ -93,26 +93,11 @@ fn expand(text: &str, place: &Place, why: &str, out: &mut Vec<Item<Rule>>, repor
 }
 
 fn answer(entry: &Node<'_>, out: &mut Vec<Item<Answer>>, report: &mut Report) {
-    let Some(line) = rule_line(
-        entry,
-        &["name", "names", "when", "arch", "errno", "why"],
-        report,
-    ) else {
+    let known = ["name", "names", "when", "arch", "errno", "why"];
+    let Some(line) = rule_line(entry, &known, report) else {
         return;
     };
-    let errno = line.fields.and_then(|fields| fields.get("errno"));
-    let Some(node) = errno else {
-        report.hinted(
-            &entry.place(),
-            "has no `errno`",
-            "as in { name = \"clone3\", errno = \"ENOSYS\" }",
-        );
-        return;
-    };
-    let Some(text) = node.text(report) else {
-        return;
-    };
-    let Some((errno_name, errno)) = report.keep(&node.place(), leaf::errno(&text)) else {
+    let Some((errno_name, errno)) = errno(entry, &line, report) else {
         return;
     };
     for (text, place) in &line.names {
@@ -127,13 +112,25 @@ fn answer(entry: &Node<'_>, out: &mut Vec<Item<Answer>>, report: &mut Report) {
                 errno_name: errno_name.to_owned(),
                 errno,
             };
-            out.push(Item {
-                value,
-                place: place.clone(),
-                why: line.why.clone(),
-            });
+            let why = line.why.clone();
+            let place = place.clone();
+            out.push(Item { value, place, why });
         }
     }
+}
+
+fn errno(
+    entry: &Node<'_>,
+    line: &RuleLine<'_>,
+    report: &mut Report,
+) -> Option<(&'static str, i32)> {
+    let Some(node) = line.fields.and_then(|fields| fields.get("errno")) else {
+        let hint = "as in { name = \"clone3\", errno = \"ENOSYS\" }";
+        report.hinted(&entry.place(), "has no `errno`", hint);
+        return None;
+    };
+    let text = node.text(report)?;
+    report.keep(&node.place(), leaf::errno(&text))
 }
 
 /// An entry with its names; conditions are read per name, since arguments differ.

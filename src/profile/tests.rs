@@ -1,15 +1,16 @@
-//! The shipped profiles, the mechanisms of inheritance, and texts that nobody meant.
+//! The shipped profiles, and the mechanisms of inheritance.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use super::chain::resolve;
 use super::load::ReadError;
 use super::{
-    ByteSize, Level, Overlay, Part, Problems, Profile, Promise, Template, builtin_names,
-    builtin_text, load,
+    ByteSize, HostPort, Level, Overlay, Part, Problems, Profile, Promise, Sourced, Template,
+    builtin_names, load,
 };
 
 fn shipped(name: &str) -> Profile {
@@ -17,7 +18,7 @@ fn shipped(name: &str) -> Profile {
 }
 
 /// Loads the first of these files; the others are there to be extended.
-fn load_from(files: &[(&str, &str)], overlay: &Overlay) -> Result<Profile, Problems> {
+pub(super) fn load_from(files: &[(&str, &str)], overlay: &Overlay) -> Result<Profile, Problems> {
     let all: BTreeMap<&Path, &str> = files
         .iter()
         .map(|(name, text)| (Path::new(*name), *text))
@@ -65,65 +66,30 @@ fn texts(list: &[&str]) -> Vec<String> {
     list.iter().map(|text| (*text).to_owned()).collect()
 }
 
+fn whys_of<T>(items: &[Sourced<T>], name: impl Fn(&T) -> String) -> Vec<(String, String)> {
+    items
+        .iter()
+        .map(|item| (name(&item.value), item.why.clone()))
+        .collect()
+}
+
 #[test]
 fn every_shipped_profile_loads_and_gives_a_reason_for_each_entry() {
     for name in builtin_names() {
         let profile = shipped(name);
         assert!(!profile.about.is_empty(), "{name}");
-        let mut whys: Vec<(String, &str)> = Vec::new();
-        whys.extend(
-            profile
-                .files
-                .read
-                .iter()
-                .map(|item| (item.value.path.to_string(), item.why.as_str())),
-        );
-        whys.extend(
-            profile
-                .files
-                .write
-                .iter()
-                .map(|item| (item.value.path.to_string(), item.why.as_str())),
-        );
-        whys.extend(
-            profile
-                .programs
-                .iter()
-                .map(|item| (item.value.to_string(), item.why.as_str())),
-        );
-        whys.extend(
-            profile
-                .net
-                .publish
-                .iter()
-                .map(|item| (item.value.to_string(), item.why.as_str())),
-        );
-        whys.extend(
-            profile
-                .net
-                .allow
-                .iter()
-                .map(|item| (item.value.to_string(), item.why.as_str())),
-        );
-        whys.extend(
-            profile
-                .env
-                .pass
-                .iter()
-                .map(|item| (item.value.clone(), item.why.as_str())),
-        );
-        whys.extend(
-            profile
-                .allow
-                .iter()
-                .map(|rule| (rule.syscall.to_owned(), rule.why.as_str())),
-        );
-        whys.extend(
-            profile
-                .answer
-                .iter()
-                .map(|answer| (answer.rule.syscall.to_owned(), answer.rule.why.as_str())),
-        );
+        let mut whys: Vec<(String, String)> = Vec::new();
+        whys.extend(whys_of(&profile.files.read, |read| read.path.to_string()));
+        whys.extend(whys_of(&profile.files.write, |write| {
+            write.path.to_string()
+        }));
+        whys.extend(whys_of(&profile.programs, Template::to_string));
+        whys.extend(whys_of(&profile.net.publish, SocketAddr::to_string));
+        whys.extend(whys_of(&profile.net.allow, HostPort::to_string));
+        whys.extend(whys_of(&profile.env.pass, String::clone));
+        let answers = profile.answer.iter().map(|answer| &answer.rule);
+        let rules = profile.allow.iter().chain(answers);
+        whys.extend(rules.map(|rule| (rule.syscall.to_owned(), rule.why.clone())));
         for (what, why) in whys {
             assert!(!why.is_empty(), "{name}: {what} has no why");
         }
@@ -393,67 +359,25 @@ fn a_line_at_the_end_of_what_is_allowed_is_taken() {
     assert_eq!(allowed(&profile)[2], "localhost:65535");
 }
 
-/// A fixed sequence of numbers (xorshift), so that a failure can be run again.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end.max(1) as u64) as usize
-    }
-}
-
-fn mutate(text: &str, numbers: &mut Numbers) -> String {
-    let mut bytes = text.as_bytes().to_vec();
-    for _ in 0..=numbers.below(6) {
-        let at = numbers.below(bytes.len());
-        let end = (at + numbers.below(40)).min(bytes.len());
-        match numbers.below(6) {
-            0 => drop(bytes.drain(at..end)),
-            1 => {
-                let piece = bytes[at..end].to_vec();
-                let to = numbers.below(bytes.len());
-                bytes.splice(to..to, piece);
-            }
-            2 => bytes[at] = b"\"'[]{}=,.#$*~@:\n\\ 0"[numbers.below(19)],
-            3 => bytes[at] = numbers.below(256) as u8,
-            4 => bytes.truncate(at.max(1)),
-            _ => {
-                bytes.splice(at..at, "${ü\u{202e}\0".bytes());
-            }
-        }
-        if bytes.is_empty() {
-            bytes.push(b'x');
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
+/// What was seen with strace from execve to exit: 3.0.5 on node 20 and 3.1.4 on node 24, start, smoke test, end.
+const MEASURED: &str = "accept4 access arch_prctl bind brk capget clock_nanosleep clone3 close connect epoll_create1 \
+    epoll_ctl epoll_pwait eventfd2 exit exit_group fchown fcntl fstat fsync futex getcwd getdents64 getegid geteuid \
+    getgid getpeername getpid getppid getrandom getsockname getsockopt gettid getuid io_uring_enter io_uring_setup \
+    ioctl listen lseek madvise mkdir mmap mprotect munmap newfstatat openat pipe2 pkey_alloc poll prctl pread64 \
+    prlimit64 pwrite64 read readlink recvfrom recvmsg rseq rt_sigaction rt_sigprocmask rt_sigreturn \
+    sched_getaffinity sched_getparam sched_getscheduler sendmmsg sendto set_robust_list set_tid_address setsockopt \
+    shutdown socket statx sysinfo uname unlink write writev";
 
 #[test]
-fn no_text_makes_the_reader_panic() {
-    let json = r#"{"extends": ["node"], "net": {"allow": ["a.example.com", {"host": "b.example.com", "port": 80, "why": "w"}]},
-        "remove": {"files": {"read": ["/lib"]}}, "feature": {"x": {"env": {"pass": ["A*"], "set": {"B": "${home}"}}}},
-        "resources": {"cpus": 1.5, "memory": "2G"}, "syscalls": {"allow": [{"name": "kill", "when": ["arg0 == SELF"]}]}}"#;
-    let mut seeds: Vec<(&str, &str)> = builtin_names()
-        .map(|name| ("a.toml", builtin_text(name).unwrap_or_default()))
-        .collect();
-    seeds.push(("a.json", json));
-    seeds.push(("a.json", json));
-    let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
-    let mut refused = 0;
-    for round in 0..600 {
-        let (name, text) = seeds[round % seeds.len()];
-        let text = mutate(text, &mut numbers);
-        let overlay = Overlay {
-            allow: vec![mutate("@supabase(x)", &mut numbers)],
-            ..Overlay::default()
-        };
-        if let Err(problems) = load_from(&[(name, &text)], &overlay) {
-            refused += 1;
-            assert!(problems.to_string().contains("error: "));
-        }
+#[cfg(target_arch = "x86_64")]
+fn every_call_that_flowise_was_seen_to_make_is_allowed_or_answered() {
+    let flowise = shipped("flowise");
+    for name in MEASURED.split_whitespace() {
+        let allowed = flowise.allow.iter().any(|rule| rule.syscall == name);
+        let answered = flowise
+            .answer
+            .iter()
+            .any(|answer| answer.rule.syscall == name);
+        assert!(allowed || answered, "{name}");
     }
-    assert!(refused > 100, "only {refused} texts were refused");
 }
