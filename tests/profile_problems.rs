@@ -54,7 +54,8 @@ fn every_broken_profile_has_its_exact_text() {
 }
 
 /// Golden name and flags, as `--flag=value` words.
-const FLAGS: [(&str, &[&str]); 7] = [
+const FLAGS: [(&str, &[&str]); 8] = [
+    ("flag-set-relative", &["--set=data=srv"]),
     (
         "flag-allow",
         &["--allow=api_x.example.com", "--allow=@supabase"],

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use super::file::{Fragment, Item};
+use super::leaf::PROMISES;
 use super::problem::Place;
 use super::report::{Report, nearest};
 use super::template::BUILT_IN_VARIABLES;
 use super::types::{
-    ByteSize, Environment, Files, JailKind, Net, Part, Profile, Resources, Sourced, Template,
-    UserChoice,
+    ByteSize, Environment, Files, JailKind, Level, Net, Part, Profile, Promise, Resources, Sourced,
+    Template, UserChoice,
 };
 
 /// `files.tmp.size` where no profile says another.
@@ -49,7 +50,7 @@ pub fn check(
             pass: sourced(&merged.pass),
             set: values(&merged.set),
         },
-        promises: merged.promises,
+        promises: promises(&merged),
         layers_off: merged
             .layers
             .into_iter()
@@ -59,6 +60,22 @@ pub fn check(
         allow: plain(&merged.syscalls),
         answer: plain(&merged.answers),
     }
+}
+
+fn promises(merged: &Fragment) -> BTreeMap<Promise, Level> {
+    PROMISES
+        .iter()
+        .map(|(_, promise)| {
+            (
+                *promise,
+                merged
+                    .promises
+                    .get(promise)
+                    .copied()
+                    .unwrap_or(Level::Require),
+            )
+        })
+        .collect()
 }
 
 fn files(merged: &Fragment) -> Files {

@@ -8,6 +8,8 @@ use super::file::{Fragment, Item};
 use super::removal::List;
 use super::report::{Report, did_you_mean};
 use super::rules::unconditional;
+use super::types::{Answer, ReadPath, WritePath};
+use crate::syscalls::{Compare, Condition, Rule};
 
 impl Fragment {
     /// Puts a later fragment over this one.
@@ -47,11 +49,7 @@ impl Fragment {
         self.absorb_rules(later.syscalls, later.answers, report);
     }
 
-    fn absorb_files(
-        &mut self,
-        read: Vec<Item<super::types::ReadPath>>,
-        write: Vec<Item<super::types::WritePath>>,
-    ) {
+    fn absorb_files(&mut self, read: Vec<Item<ReadPath>>, write: Vec<Item<WritePath>>) {
         self.read.retain(|item| {
             !write
                 .iter()
@@ -68,8 +66,8 @@ impl Fragment {
 
     fn absorb_rules(
         &mut self,
-        syscalls: Vec<Item<crate::syscalls::Rule>>,
-        answers: Vec<Item<super::types::Answer>>,
+        syscalls: Vec<Item<Rule>>,
+        answers: Vec<Item<Answer>>,
         report: &mut Report,
     ) {
         // A call that was answered outright would stay answered: the answer is looked at first.
@@ -81,8 +79,7 @@ impl Fragment {
                 let name = item.value.syscall;
                 let message = format!(
                     "`{name}` is answered with {} by {}",
-                    old.value.errno_name,
-                    old.place.origin()
+                    old.value.errno_name, old.place.source.name
                 );
                 report.hinted(
                     &item.place,
@@ -97,9 +94,8 @@ impl Fragment {
                 self.syscalls.retain(|old| old.value.number != number);
             }
         }
-        let key = |rule: &crate::syscalls::Rule| (rule.number, format!("{:?}", rule.when));
-        extend(&mut self.syscalls, syscalls, key);
-        extend(&mut self.answers, answers, |answer| key(&answer.rule));
+        extend(&mut self.syscalls, syscalls, rule_key);
+        extend(&mut self.answers, answers, |answer| rule_key(&answer.rule));
     }
 
     fn take_away(&mut self, removed: &[Item<(List, String)>], report: &mut Report) {
@@ -170,6 +166,23 @@ impl Fragment {
             List::Syscalls => keys(&self.syscalls, |rule| rule.syscall.to_owned()),
         }
     }
+}
+
+/// Argument, comparison, mask and value.
+type ConditionKey = (u8, u8, u64, u64);
+
+/// What makes two rules the same: the call and its conditions, whatever their reasons.
+fn rule_key(rule: &Rule) -> (u32, Vec<Vec<ConditionKey>>) {
+    let plain = |condition: &Condition| {
+        let compare = match condition.compare {
+            Compare::Equal => 0,
+            Compare::NotEqual => 1,
+            Compare::OwnPid => 2,
+        };
+        (condition.arg, compare, condition.mask, condition.value)
+    };
+    let when = rule.when.iter().map(|all| all.iter().map(plain).collect());
+    (rule.number, when.collect())
 }
 
 fn keys<T>(items: &[Item<T>], of: impl Fn(&T) -> String) -> Vec<String> {

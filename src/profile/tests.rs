@@ -165,6 +165,7 @@ fn the_flowise_profile_says_what_the_launcher_needs() {
     assert_eq!(flowise.files.tmp, ByteSize(64 << 20));
     assert_eq!(flowise.resources.pids, Some(128));
     assert_eq!(flowise.promises[&Promise::Exec], Level::Require);
+    assert_eq!(flowise.promises.len(), 8);
     assert!(flowise.net.enabled && !shipped("base").net.enabled);
     assert_eq!(
         allowed(&flowise),

@@ -33,7 +33,7 @@ pub struct Profile {
     pub resources: Resources,
     /// The workload's environment.
     pub env: Environment,
-    /// How binding each promise is.
+    /// How binding each promise is; all eight are there.
     pub promises: BTreeMap<Promise, Level>,
     /// Layers that the profile switches off: for tests and debugging, shouted about.
     pub layers_off: BTreeSet<Layer>,
