@@ -9,6 +9,7 @@
 mod builtin;
 mod chain;
 mod check;
+mod expand;
 mod file;
 mod groups;
 mod host;
