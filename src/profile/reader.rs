@@ -214,6 +214,13 @@ impl<'v> Node<'v> {
     }
 }
 
+impl<'v> Line<'v> {
+    /// The value of another key than the main one.
+    pub fn get(&self, key: &str) -> Option<Node<'v>> {
+        self.fields.and_then(|fields| fields.get(key))
+    }
+}
+
 impl<'v> Fields<'v> {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<Node<'v>> {

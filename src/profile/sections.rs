@@ -155,35 +155,35 @@ fn path(line: &Line<'_>, report: &mut Report) -> Option<Template> {
     report.keep(&line.place, template::parse_path(&line.text))
 }
 
+fn read_path(line: &Line<'_>, report: &mut Report) -> Option<ReadPath> {
+    let optional = line.get("optional").and_then(|node| node.truth(report));
+    Some(ReadPath {
+        path: path(line, report)?,
+        optional: optional.unwrap_or(false),
+    })
+}
+
+fn write_path(line: &Line<'_>, report: &mut Report) -> Option<WritePath> {
+    let at = line.get("at").and_then(|node| {
+        let text = node.text(report)?;
+        report.keep(&node.place(), template::parse_path(&text))
+    });
+    let links = line.get("links").and_then(|node| node.truth(report));
+    Some(WritePath {
+        path: path(line, report)?,
+        at,
+        links: links.unwrap_or(false),
+    })
+}
+
 fn files(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
     let fields = node.table(&["read", "write", "tmp", "cwd"], report);
     if let Some(node) = fields.get("read") {
-        out.read = items(&node, "path", &["optional"], report, |line, report| {
-            let optional = line
-                .fields
-                .and_then(|fields| fields.get("optional"))
-                .and_then(|node| node.truth(report));
-            Some(ReadPath {
-                path: path(line, report)?,
-                optional: optional.unwrap_or(false),
-            })
-        });
+        out.read = items(&node, "path", &["optional"], report, read_path);
         refuse_twice(&out.read, |read| read.path.to_string(), report);
     }
     if let Some(node) = fields.get("write") {
-        out.write = items(&node, "path", &["at"], report, |line, report| {
-            let at = line
-                .fields
-                .and_then(|fields| fields.get("at"))
-                .and_then(|node| {
-                    let text = node.text(report)?;
-                    report.keep(&node.place(), template::parse_path(&text))
-                });
-            Some(WritePath {
-                path: path(line, report)?,
-                at,
-            })
-        });
+        out.write = items(&node, "path", &["at", "links"], report, write_path);
         refuse_twice(&out.write, |write| write.path.to_string(), report);
     }
     for item in &out.write {

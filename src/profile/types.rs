@@ -122,6 +122,8 @@ pub struct WritePath {
     pub path: Template,
     /// Where the jail sees it. Default: at the same place.
     pub at: Option<Template>,
+    /// Whether symbolic links may be made in it (`links = true`). Default: no.
+    pub links: bool,
 }
 
 /// A size in bytes; written as a number and K, M, G or T (powers of 1024).
