@@ -102,7 +102,7 @@ pub enum Missing {
     },
     /// No npm in PATH.
     Npm,
-    /// No python3 in PATH.
+    /// No python3 that runs in PATH.
     Python,
     /// No make in PATH.
     Make,
@@ -192,7 +192,7 @@ impl Display for Missing {
             }
             Missing::Npm => f.write_str("npm is not in PATH"),
             Missing::Python => {
-                f.write_str("python3 is not in PATH (the build of sqlite3 needs it)")
+                f.write_str("no working python3 is in PATH (the build of sqlite3 needs it)")
             }
             Missing::Make => f.write_str("make is not in PATH (the build of sqlite3 needs it)"),
             Missing::Compiler => f.write_str(

@@ -28,7 +28,7 @@ pub struct Pinned {
 }
 
 /// 3.1.4 took 2.7 GB and 292,000 files and directories, npm's cache 0.8 GB beside it, the build 0.1 GB.
-const PINNED: [Pinned; 2] = [
+static PINNED: [Pinned; 2] = [
     Pinned {
         version: "3.1.4",
         package_json: include_str!("locks/3.1.4/package.json"),
@@ -56,8 +56,7 @@ pub fn versions() -> impl Iterator<Item = &'static str> {
 
 /// Finds the pinned data of a version.
 pub fn pinned(version: &str) -> Result<&'static Pinned, Error> {
-    const TABLE: &[Pinned] = &PINNED;
-    let found = TABLE.iter().find(|pinned| pinned.version == version);
+    let found = PINNED.iter().find(|pinned| pinned.version == version);
     found.ok_or_else(|| Error::UnknownVersion {
         asked: version.to_owned(),
     })

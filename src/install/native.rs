@@ -19,6 +19,8 @@ use super::{Fact, Progress, child};
 const PACKAGE: &str = "node_modules/sqlite3";
 /// What the build leaves; only the module itself is kept of it.
 const BUILD: &str = "node_modules/sqlite3/build";
+/// Said once the module is built and alone.
+const DONE: &str = "native.done";
 /// flowjail's own exit code: the jail could not be made, the command never ran.
 const NO_JAIL: i32 = 125;
 
@@ -46,25 +48,14 @@ pub struct Build<'a> {
 }
 
 impl Build<'_> {
-    /// Builds the module unless one that loads is there.
+    /// Builds the module unless an earlier run has; what it leaves is the module alone.
     pub fn make(&self, progress: &mut dyn Progress) -> Result<(), Error> {
-        let module = self.tree.join(NATIVE_MODULE);
-        let headers = self.tools.node.headers();
-        let mut jail = Jail::choose(self.flowjail, headers.is_some());
-        if module.is_file()
-            && self
-                .run(&mut jail, "load.log", &load_arguments(&module), progress)?
-                .0
-                .success()
-        {
+        let done = self.tree.join(DONE);
+        if done.exists() {
             return Ok(());
         }
-        let (status, log) = self.run(
-            &mut jail,
-            "build.log",
-            &self.build_arguments(headers),
-            progress,
-        )?;
+        let module = self.tree.join(NATIVE_MODULE);
+        let (status, log) = self.run(progress)?;
         if !status.success() || !module.is_file() {
             return Err(Error::Failed {
                 what: "the build of sqlite3",
@@ -75,40 +66,28 @@ impl Build<'_> {
         }
         keep_only_the_module(self.tree, &module)
             .map_err(|source| Error::io("tidy", &self.tree.join(BUILD), source))?;
-        let (status, log) = self.run(&mut jail, "load.log", &load_arguments(&module), progress)?;
-        if !status.success() {
-            return Err(Error::Failed {
-                what: "loading the built sqlite3",
-                status,
-                tail: child::tail(&log),
-                log,
-            });
-        }
-        Ok(())
+        fs::write(&done, &self.tools.node.version)
+            .map_err(|source| Error::io("write", &done, source))
     }
 
-    /// Runs node with `arguments`, jailed if that can be had; a jail that cannot be made is reported once.
-    fn run(
-        &self,
-        jail: &mut Jail,
-        log: &str,
-        arguments: &[OsString],
-        progress: &mut dyn Progress,
-    ) -> Result<(ExitStatus, PathBuf), Error> {
-        let log = self.tree.join(log);
-        if let Jail::By(flowjail) = jail {
-            let mut command = self.command(Some(flowjail), arguments);
-            let status = self.watch(&mut command, &log, progress)?;
-            if status.code() != Some(NO_JAIL) {
-                return Ok((status, log));
+    /// Runs node-gyp, jailed if that can be had. A build that fails *in* its jail is not tried again outside.
+    fn run(&self, progress: &mut dyn Progress) -> Result<(ExitStatus, PathBuf), Error> {
+        let log = self.tree.join("build.log");
+        let headers = self.tools.node.headers();
+        let why = match (self.flowjail, headers) {
+            (None, _) => Unjailed::NotAsked,
+            (_, None) => Unjailed::NoHeaders,
+            (Some(flowjail), Some(_)) => {
+                let status =
+                    self.watch(&mut self.command(Some(flowjail), headers), &log, progress)?;
+                if status.code() != Some(NO_JAIL) {
+                    return Ok((status, log));
+                }
+                Unjailed::Refused(reason(&log))
             }
-            *jail = Jail::None(Unjailed::Refused(reason(&log)));
-        }
-        if let Jail::None(why) = jail {
-            progress.report(&Fact::BuildUnjailed(why.clone()));
-            *jail = Jail::NoneReported;
-        }
-        let status = self.watch(&mut self.command(None, arguments), &log, progress)?;
+        };
+        progress.report(&Fact::BuildUnjailed(why));
+        let status = self.watch(&mut self.command(None, headers), &log, progress)?;
         Ok((status, log))
     }
 
@@ -126,8 +105,8 @@ impl Build<'_> {
         })
     }
 
-    /// `node ARGUMENTS`, or `flowjail run --profile native-build ... -- node ARGUMENTS`.
-    fn command(&self, flowjail: Option<&Path>, arguments: &[OsString]) -> Command {
+    /// `node node-gyp.js rebuild ...`, or `flowjail run --profile native-build ... -- node node-gyp.js rebuild ...`.
+    fn command(&self, flowjail: Option<&Path>, headers: Option<&Path>) -> Command {
         let node = &self.tools.node.path;
         let mut command = Command::new(flowjail.unwrap_or(node));
         if flowjail.is_some() {
@@ -140,24 +119,28 @@ impl Build<'_> {
             }
             command.arg("--").arg(node);
         }
-        command.args(arguments).current_dir(self.tree.join(PACKAGE));
+        command
+            .args(self.arguments(headers))
+            .current_dir(self.tree.join(PACKAGE));
         child::clean(&mut command, &self.tools.path);
+        command
+            .env("CC", &self.tools.cc)
+            .env("CXX", &self.tools.cxx);
         command
     }
 
-    /// What the profile `native-build` has to know: the tree (of which the package's directory is writable), and where
-    /// node, npm (its node-gyp) and python live.
-    fn parameters(&self) -> [(&'static str, &Path); 4] {
-        let tools = self.tools;
+    /// What the profile `native-build` has to know: the package's own directory (written), the packages around it
+    /// (its build files use some), and where python lives, which need not be below /usr.
+    fn parameters(&self) -> [(&'static str, PathBuf); 3] {
+        let modules = self.tree.join("node_modules");
         [
-            ("tree", self.tree),
-            ("node", &tools.node.prefix),
-            ("npm", &tools.npm_package),
-            ("python", &tools.python_prefix),
+            ("tree", self.tree.join(PACKAGE)),
+            ("modules", modules),
+            ("python", self.tools.python_prefix.clone()),
         ]
     }
 
-    fn build_arguments(&self, headers: Option<&Path>) -> Vec<OsString> {
+    fn arguments(&self, headers: Option<&Path>) -> Vec<OsString> {
         let with = |name: &str, value: &Path| {
             let mut argument = OsString::from(name);
             argument.push(value);
@@ -174,27 +157,6 @@ impl Build<'_> {
         arguments.extend(headers.map(|prefix| with("--nodedir=", prefix)));
         arguments
     }
-}
-
-enum Jail {
-    By(PathBuf),
-    None(Unjailed),
-    NoneReported,
-}
-
-impl Jail {
-    fn choose(flowjail: Option<&Path>, headers: bool) -> Jail {
-        match flowjail {
-            None => Jail::None(Unjailed::NotAsked),
-            Some(_) if !headers => Jail::None(Unjailed::NoHeaders),
-            Some(flowjail) => Jail::By(flowjail.to_owned()),
-        }
-    }
-}
-
-fn load_arguments(module: &Path) -> Vec<OsString> {
-    let script = "process.dlopen({ exports: {} }, process.argv[1])";
-    vec!["-e".into(), script.into(), module.into()]
 }
 
 fn reason(log: &Path) -> String {

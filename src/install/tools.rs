@@ -37,6 +37,10 @@ pub struct Tools {
     pub python: PathBuf,
     /// The directory that Python is installed in.
     pub python_prefix: PathBuf,
+    /// The C compiler, which make would else look for as `cc`.
+    pub cc: PathBuf,
+    /// The C++ compiler, which make would else look for as `g++`.
+    pub cxx: PathBuf,
     /// PATH for what is started: the node's own directory first, so that `#!/usr/bin/env node` is this one.
     pub path: OsString,
 }
@@ -73,16 +77,15 @@ impl Tools {
         let npm = need(&["npm"], Missing::Npm);
         let python = need(&["python3"], Missing::Python);
         let _ = need(&["make"], Missing::Make);
-        let _ = need(&["c++", "g++", "clang++"], Missing::Compiler);
-        let python = python.and_then(|python| {
-            let real = real_python(&python, path);
-            if real.is_none() {
-                missing.push(Missing::Python);
-            }
-            real
-        });
-        let (Some(node), Some(npm), Some((python, python_prefix)), true) =
-            (node, npm, python, missing.is_empty())
+        let cxx = need(&["g++", "c++", "clang++"], Missing::Compiler);
+        let cc = need(&["gcc", "cc", "clang"], Missing::Compiler);
+        missing.dedup();
+        let real = python.and_then(|python| real_python(&python, path));
+        if real.is_none() && !missing.contains(&Missing::Python) {
+            missing.push(Missing::Python);
+        }
+        let (Some(node), Some(npm), Some((python, python_prefix)), Some(cc), Some(cxx), true) =
+            (node, npm, real, cc, cxx, missing.is_empty())
         else {
             return Err(Error::Missing(missing));
         };
@@ -94,6 +97,8 @@ impl Tools {
             npm_package,
             python,
             python_prefix,
+            cc,
+            cxx,
             path,
         })
     }
