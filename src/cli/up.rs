@@ -60,7 +60,9 @@ impl UpArgs {
             free: None,
         };
         let mut show = Show::new(io::stderr(), io::stderr().is_terminal(), &self.version);
-        let tree = install::ensure(&request, &mut show)?;
+        let installed = install::ensure(&request, &mut show);
+        show.end();
+        let tree = installed?;
         let node = Node::find(&path)?;
         let _ = show.out.write_all(placed(&tree).as_bytes());
         Ok(Ready { tree, node })
@@ -125,6 +127,13 @@ impl<W: Write> Show<W> {
         let _ = writeln!(self.out, "{clear}{text}");
     }
 
+    /// Clears a line that was drawn, so that what follows starts on its own.
+    fn end(&mut self) {
+        if self.terminal {
+            let _ = self.out.write_all(b"\r\x1b[K");
+        }
+    }
+
     fn tick(&mut self, what: &'static str, elapsed: Duration, text: &str) {
         let due = self
             .last
@@ -152,10 +161,7 @@ impl<W: Write> Progress for Show<W> {
                 self.line("removing what an interrupted installation left (npm's cache stays)")
             }
             Fact::Packages { have, of, elapsed } => {
-                let clock = clock(*elapsed);
-                let text = format!(
-                    "getting Flowise {version} from npm: {have} of {of} packages ({clock})"
-                );
+                let text = packages(&version, *have, *of, &clock(*elapsed));
                 self.tick("packages", *elapsed, &text);
             }
             Fact::Building { elapsed } => {
@@ -172,6 +178,14 @@ impl<W: Write> Progress for Show<W> {
             Fact::Installed { .. } => {}
         }
     }
+}
+
+/// For its first minute npm asks for the packages' descriptions and unpacks next to nothing.
+fn packages(version: &str, have: usize, of: usize, clock: &str) -> String {
+    if have * 100 < of {
+        return format!("getting Flowise {version} from npm: asking for {of} packages ({clock})");
+    }
+    format!("getting Flowise {version} from npm: {have} of {of} packages ({clock})")
 }
 
 fn unjailed(why: &Unjailed) -> String {
@@ -226,15 +240,15 @@ mod tests {
                 packages(1433, 49),
             ],
         );
-        let expected = "getting Flowise 3.1.4 from npm: 0 of 2981 packages (0:00)\n\
+        let expected = "getting Flowise 3.1.4 from npm: asking for 2981 packages (0:00)\n\
                         getting Flowise 3.1.4 from npm: 1432 of 2981 packages (0:48)\n";
         assert_eq!(text, expected);
     }
 
     #[test]
     fn on_a_terminal_the_line_is_drawn_anew_and_a_full_line_clears_it() {
-        let text = shown(true, &[packages(1, 61), Fact::Recording]);
-        let expected = "\r\x1b[Kgetting Flowise 3.1.4 from npm: 1 of 2981 packages (1:01)\
+        let text = shown(true, &[packages(1000, 61), Fact::Recording]);
+        let expected = "\r\x1b[Kgetting Flowise 3.1.4 from npm: 1000 of 2981 packages (1:01)\
                         \r\x1b[Krecording what was installed\n";
         assert_eq!(text, expected);
     }

@@ -42,13 +42,7 @@ pub fn install(
     locked: &File,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
-    for (name, text) in [
-        ("package.json", pinned.package_json),
-        ("package-lock.json", pinned.package_lock),
-    ] {
-        let path = tree.join(name);
-        fs::write(&path, text).map_err(|source| Error::io("write", &path, source))?;
-    }
+    write_lists(tree, pinned)?;
     let packages = pinned.packages();
     let mut command = Command::new(&tools.npm);
     command.args(ARGUMENTS).current_dir(tree);
@@ -75,6 +69,17 @@ pub fn install(
     }
     let done = tree.join(DONE);
     fs::write(&done, pinned.digest()).map_err(|source| Error::io("write", &done, source))
+}
+
+fn write_lists(tree: &Path, pinned: &Pinned) -> Result<(), Error> {
+    for (name, text) in [
+        ("package.json", pinned.package_json),
+        ("package-lock.json", pinned.package_lock),
+    ] {
+        let path = tree.join(name);
+        fs::write(&path, text).map_err(|source| Error::io("write", &path, source))?;
+    }
+    Ok(())
 }
 
 /// npm makes all directories first; a package is there once its own `package.json` is.
