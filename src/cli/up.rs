@@ -1,17 +1,18 @@
-//! `flowjail up`: finds or gets Flowise. Starting it jailed is `run`'s work.
+//! `flowjail up`: finds or gets Flowise, then starts it as `run` would.
 #![forbid(unsafe_code)]
 
 use std::env;
+use std::fs::DirBuilder;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::run::{self, JailFlags};
+use super::terminal::say;
 use crate::install::{self, DEFAULT_VERSION, Error, Fact, Node, Progress, Request, Tree, Unjailed};
 
-/// Gets Flowise from npm when it is not there yet, checks it, and starts it in its jail.
-///
-/// Needs node 24 or 20. The first time it also needs npm, python3, make, a C++ compiler and about 4.5 GB; it takes
-/// two to ten minutes, can be interrupted, and goes on when it is run again.
+/// Arguments of `up`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct UpArgs {
     /// The version of Flowise
@@ -29,6 +30,40 @@ pub struct UpArgs {
     /// Installs and ends: nothing is started
     #[arg(long, hide = true)]
     pub install_only: bool,
+    #[command(flatten)]
+    pub jail: JailFlags,
+}
+
+/// Carries `up` out.
+pub fn run(args: &UpArgs) -> u8 {
+    start(args).unwrap_or_else(|error| {
+        say(error_text(&error));
+        super::FAILED
+    })
+}
+
+fn start(args: &UpArgs) -> Result<u8, Error> {
+    let ready = args.prepare()?;
+    if args.install_only {
+        return Ok(0);
+    }
+    let data = args.data_directory()?;
+    if !data.exists() {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&data);
+        made.map_err(|source| Error::Io {
+            act: "create",
+            path: data.clone(),
+            source,
+        })?;
+    }
+    say(data_text(&data));
+    let mut flags = args.jail.clone();
+    flags.set.insert(0, format!("data={}", data.display()));
+    let words =
+        [ready.node.path, ready.tree.script()].map(|path| path.to_string_lossy().into_owned());
+    let [node, script] = words;
+    let code = run::jail(&flags, &[node, script, "start".to_owned()]);
+    Ok(code.unwrap_or_else(|run::Stopped(code)| code))
 }
 
 /// What can be started.
@@ -41,6 +76,16 @@ pub struct Ready {
 }
 
 impl UpArgs {
+    fn data_directory(&self) -> Result<PathBuf, Error> {
+        let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".flowise"));
+        let data = self.data.clone().or_else(home).ok_or(Error::NoHome)?;
+        std::path::absolute(&data).map_err(|source| Error::Io {
+            act: "find",
+            path: data,
+            source,
+        })
+    }
+
     /// Finds or gets Flowise and says on stderr what it does, and at the end where things are and how to remove them.
     pub fn prepare(&self) -> Result<Ready, Error> {
         let path = env::var_os("PATH").unwrap_or_default();
