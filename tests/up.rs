@@ -31,7 +31,10 @@ esac
 const NPM: &str = r#"#!/bin/sh
 /usr/bin/env > ../npm.env
 PATH=/usr/bin:/bin
+[ "$1" = config ] && { echo http://npm.test/; exit 0; }
 echo "$@" >> ../npm.calls
+grep -q npm.test package-lock.json && echo addressed >> ../npm.addressed
+[ -e ../npm.elsewhere ] && grep -q npm.test package-lock.json && { echo "npm error code E404" >&2; exit 1; }
 [ -e ../npm.fails ] && { echo "npm error code ENOTFOUND" >&2; exit 1; }
 mkdir -p node_modules/half
 [ -e ../npm.slow ] && sleep 2
@@ -482,6 +485,15 @@ fn a_failing_npm_is_shown_with_its_last_lines_and_its_log() {
     );
     place.unmark("npm.fails");
     assert!(place.ensure().expect("the next run goes on").fresh);
+}
+
+#[test]
+fn a_registry_with_other_addresses_is_asked_for_them() {
+    let place = Place::new("elsewhere");
+    place.mark("npm.elsewhere");
+    place.ensure().expect("the second way is taken");
+    assert_eq!(place.read("npm.calls").lines().count(), 2);
+    assert_eq!(place.read("npm.addressed").lines().count(), 1);
 }
 
 #[test]
