@@ -27,6 +27,9 @@ pub struct UpArgs {
     /// The directory that Flowise is installed under [default: $XDG_DATA_HOME/flowjail, ~/.local/share/flowjail]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// Builds the native module without a jail, where its jail makes the build fail
+    #[arg(long)]
+    pub unjailed_build: bool,
     /// Installs and ends: nothing is started
     #[arg(long, hide = true)]
     pub install_only: bool,
@@ -101,7 +104,7 @@ impl UpArgs {
             root,
             reinstall: self.reinstall,
             path: path.clone(),
-            flowjail: env::current_exe().ok(),
+            flowjail: env::current_exe().ok().filter(|_| !self.unjailed_build),
             free: None,
         };
         let mut show = Show::new(io::stderr(), io::stderr().is_terminal(), &self.version);
@@ -235,7 +238,7 @@ fn packages(version: &str, have: usize, of: usize, clock: &str) -> String {
 
 fn unjailed(why: &Unjailed) -> String {
     match why {
-        Unjailed::NotAsked => "none was asked for".to_owned(),
+        Unjailed::NotAsked => "as --unjailed-build says".to_owned(),
         Unjailed::NoHeaders => {
             "node's headers are not beside node and must be downloaded".to_owned()
         }

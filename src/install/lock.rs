@@ -106,12 +106,18 @@ impl Pinned {
     pub fn with_addresses(&self, registry: &str) -> Option<String> {
         let mut lock: Value = serde_json::from_str(self.package_lock).ok()?;
         for (place, package) in lock.get_mut("packages")?.as_object_mut()? {
-            let Some((_, placed)) = place.rsplit_once("node_modules/") else { continue };
+            let Some((_, placed)) = place.rsplit_once("node_modules/") else {
+                continue;
+            };
             // an alias: installed under another name than its own
-            let name = package.get("name").and_then(Value::as_str).unwrap_or(placed);
+            let name = package
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or(placed);
             let last = name.rsplit('/').next()?;
             let version = package.get("version")?.as_str()?;
-            package["resolved"] = Value::String(format!("{registry}/{name}/-/{last}-{version}.tgz"));
+            package["resolved"] =
+                Value::String(format!("{registry}/{name}/-/{last}-{version}.tgz"));
         }
         serde_json::to_string(&lock).ok()
     }
@@ -175,14 +181,26 @@ mod tests {
     #[test]
     fn addresses_follow_the_convention_and_every_package_gets_one() {
         let pinned = pinned("3.1.4").expect("it is pinned");
-        let text = pinned.with_addresses("http://npm.test/x").expect("the lock is JSON");
+        let text = pinned
+            .with_addresses("http://npm.test/x")
+            .expect("the lock is JSON");
         let lock: Value = serde_json::from_str(&text).expect("JSON");
         let packages = lock["packages"].as_object().expect("an object");
         let address = |place: &str| packages[place]["resolved"].as_str();
-        assert_eq!(address("node_modules/flowise"), Some("http://npm.test/x/flowise/-/flowise-3.1.4.tgz"));
+        assert_eq!(
+            address("node_modules/flowise"),
+            Some("http://npm.test/x/flowise/-/flowise-3.1.4.tgz")
+        );
         let scoped = address("node_modules/@ai-sdk/provider");
-        assert_eq!(scoped, Some("http://npm.test/x/@ai-sdk/provider/-/provider-1.1.3.tgz"));
-        assert!(packages.iter().all(|(place, package)| place.is_empty() || package["resolved"].is_string()));
+        assert_eq!(
+            scoped,
+            Some("http://npm.test/x/@ai-sdk/provider/-/provider-1.1.3.tgz")
+        );
+        assert!(
+            packages
+                .iter()
+                .all(|(place, package)| place.is_empty() || package["resolved"].is_string())
+        );
     }
 
     #[test]

@@ -130,13 +130,15 @@ impl Build<'_> {
     }
 
     /// What the profile `native-build` has to know: the package's own directory (written), the packages around it
-    /// (its build files use some), and where python lives, which need not be below /usr.
-    fn parameters(&self) -> [(&'static str, PathBuf); 3] {
-        let modules = self.tree.join("node_modules");
+    /// (its build files use some), and where npm, node and python live, which need not be below /usr.
+    fn parameters(&self) -> [(&'static str, PathBuf); 5] {
+        let tools = self.tools;
         [
             ("tree", self.tree.join(PACKAGE)),
-            ("modules", modules),
-            ("python", self.tools.python_prefix.clone()),
+            ("modules", self.tree.join("node_modules")),
+            ("npm", tools.npm_package.clone()),
+            ("prefix", tools.node.prefix.clone()),
+            ("python", tools.python_prefix.clone()),
         ]
     }
 

@@ -47,10 +47,21 @@ pub fn install(
     locked: &File,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
-    let run = Run { tree, tools, locked, packages: pinned.packages() };
+    let run = Run {
+        tree,
+        tools,
+        locked,
+        packages: pinned.packages(),
+    };
     write(tree, "package.json", pinned.package_json)?;
-    let addressed = run.registry().and_then(|registry| pinned.with_addresses(&registry));
-    write(tree, "package-lock.json", addressed.as_deref().unwrap_or(pinned.package_lock))?;
+    let addressed = run
+        .registry()
+        .and_then(|registry| pinned.with_addresses(&registry));
+    write(
+        tree,
+        "package-lock.json",
+        addressed.as_deref().unwrap_or(pinned.package_lock),
+    )?;
     let mut status = run.ci(progress)?;
     if addressed.is_some() && !status.success() && run.log_has("E404") {
         write(tree, "package-lock.json", pinned.package_lock)?;
@@ -58,7 +69,12 @@ pub fn install(
     }
     if !status.success() {
         let log = run.log();
-        return Err(Error::Failed { what: "npm", status, tail: child::tail(&log), log });
+        return Err(Error::Failed {
+            what: "npm",
+            status,
+            tail: child::tail(&log),
+            log,
+        });
     }
     write(tree, DONE, &pinned.digest())
 }
@@ -88,22 +104,37 @@ impl Run<'_> {
 
     /// The registry that the user's npm is set to.
     fn registry(&self) -> Option<String> {
-        let output = self.command().args(["config", "get", "registry"]).stdin(Stdio::null()).output().ok()?;
+        let output = self
+            .command()
+            .args(["config", "get", "registry"])
+            .stdin(Stdio::null())
+            .output()
+            .ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
         let address = text.trim().trim_end_matches('/');
         let one = !address.contains(char::is_whitespace) && !address.contains(['?', '#']);
-        (one && (address.starts_with("https://") || address.starts_with("http://"))).then(|| address.to_owned())
+        (one && (address.starts_with("https://") || address.starts_with("http://")))
+            .then(|| address.to_owned())
     }
 
     fn ci(&self, progress: &mut dyn Progress) -> Result<ExitStatus, Error> {
         let mut counted = None::<Duration>;
-        child::run(self.command().args(ARGUMENTS), &self.log(), self.locked, |elapsed| {
-            if counted.is_none_or(|last| elapsed >= last + Duration::from_secs(1)) {
-                counted = Some(elapsed);
-                let have = count(self.tree, &self.packages);
-                progress.report(&Fact::Packages { have, of: self.packages.len(), elapsed });
-            }
-        })
+        child::run(
+            self.command().args(ARGUMENTS),
+            &self.log(),
+            self.locked,
+            |elapsed| {
+                if counted.is_none_or(|last| elapsed >= last + Duration::from_secs(1)) {
+                    counted = Some(elapsed);
+                    let have = count(self.tree, &self.packages);
+                    progress.report(&Fact::Packages {
+                        have,
+                        of: self.packages.len(),
+                        elapsed,
+                    });
+                }
+            },
+        )
     }
 }
 
@@ -114,5 +145,8 @@ fn write(tree: &Path, name: &str, text: &str) -> Result<(), Error> {
 
 /// npm makes all directories first; a package is there once its own `package.json` is.
 fn count(tree: &Path, packages: &[String]) -> usize {
-    packages.iter().filter(|place| tree.join(place).join("package.json").exists()).count()
+    packages
+        .iter()
+        .filter(|place| tree.join(place).join("package.json").exists())
+        .count()
 }
