@@ -57,7 +57,9 @@ pub fn look(path: &Path) -> PathFact {
             fact.real.pop();
             continue;
         }
-        if fact.uid != 0 || fact.mode & 0o022 != 0 {
+        // In a sticky directory nobody but root replaces what root owns; each part's owner has its own turn.
+        let others_replace = fact.mode & 0o022 != 0 && fact.mode & 0o1000 == 0;
+        if fact.uid != 0 || others_replace {
             fact.ancestors_are_roots = false;
         }
         let here = fact.real.join(&part);
