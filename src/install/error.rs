@@ -142,9 +142,10 @@ impl Error {
                 "run the same command again: what npm has fetched is kept in its cache".to_owned(),
                 "`npm ping` tells whether npm reaches its registry".to_owned(),
             ],
-            Error::Failed { .. } => {
-                vec!["run the same command again once it is mended: npm's part is kept".to_owned()]
-            }
+            Error::Failed { .. } => vec![
+                "run the same command again once it is mended: npm's part is kept".to_owned(),
+                "where only its jail is in the way: `flowjail up --unjailed-build`".to_owned(),
+            ],
             Error::Changed { .. } | Error::BadManifest { .. } => {
                 vec!["`flowjail up --reinstall` installs it anew".to_owned()]
             }
