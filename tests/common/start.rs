@@ -1,6 +1,6 @@
 //! Starts of programs: as whom, for how long, and what came of it.
 use std::io::{Read, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -23,29 +23,35 @@ pub enum Starter {
     PrivateRoot,
 }
 
-/// A command that this starter would give; root is needed for all but `User`.
+/// Opens a descriptor that is none of the program's business, then becomes it. A private root keeps the
+/// shell, so that the first process of that pid namespace is not the program.
+const LEAK: &str = "exec \"$@\" 7</dev/null";
+const LEAK_AND_WAIT: &str = "\"$@\" 7</dev/null; exit $?";
+
+/// A command as this starter would give it, with descriptor 7 open, and PATH and HOME as its environment.
+/// Root is needed for all but `User`.
 pub fn command(starter: Starter, program: &Path) -> Command {
     let mut command = match starter {
-        Starter::User if is_root() => {
-            let id = USER_ID.to_string();
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
-            command.args(["--bounding-set", "+all", "--inh-caps", "-all", "--"]);
-            command.arg(program);
-            command
-        }
-        Starter::Root | Starter::User => Command::new(program),
+        Starter::Root | Starter::User => Command::new("/bin/sh"),
         Starter::PrivateRoot => {
             let mut command = Command::new("unshare");
             command.args(["--mount", "--pid", "--fork", "--ipc", "--uts"]);
-            command.args(["--propagation", "private", "--mount-proc", "--"]);
-            // a shell is the first process there, so that the program is not
-            command.args(["/bin/sh", "-c", "\"$@\"; exit $?", "sh"]);
-            command.arg(program);
+            command.args(["--propagation", "private", "--mount-proc", "--", "/bin/sh"]);
             command
         }
     };
-    command.current_dir("/");
+    let script = if starter == Starter::PrivateRoot {
+        LEAK_AND_WAIT
+    } else {
+        LEAK
+    };
+    command.args(["-c", script, "sh"]).arg(program);
+    command.env_clear();
+    command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+    command.env("HOME", "/nonexistent").current_dir("/");
+    if starter == Starter::User && is_root() {
+        command.uid(USER_ID).gid(USER_ID); // and no groups
+    }
     command
 }
 
@@ -86,6 +92,11 @@ pub fn finish(mut command: Command, input: &str, limit: Duration) -> std::io::Re
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(input.as_bytes())?;
     }
+    collect(child, limit)
+}
+
+/// The same for one that was started already, with its outputs piped.
+pub fn collect(mut child: Child, limit: Duration) -> std::io::Result<Ended> {
     let stdout = drain(child.stdout.take());
     let stderr = drain(child.stderr.take());
     let status = wait(&mut child, limit)?;
@@ -119,4 +130,25 @@ fn drain<R: Read + Send + 'static>(from: Option<R>) -> std::thread::JoinHandle<S
         }
         String::from_utf8_lossy(&bytes).into_owned()
     })
+}
+
+/// The children of a process with their names, from /proc.
+pub fn children_of(parent: u32) -> Vec<(u32, String)> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| {
+            let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            let (head, tail) = stat.rsplit_once(')')?;
+            let of = tail.split_whitespace().nth(1)?.parse::<u32>().ok()?;
+            (of == parent).then(|| {
+                (
+                    pid,
+                    head.split_once('(').map_or("", |(_, name)| name).to_owned(),
+                )
+            })
+        })
+        .collect()
 }

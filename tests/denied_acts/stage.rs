@@ -11,7 +11,7 @@ use crate::common::place::{Owner, Place};
 use crate::common::start::{self, Starter};
 
 /// Long enough for a busy machine; an act that takes it hangs, and that is a failure.
-const LIMIT: Duration = Duration::from_secs(20);
+pub const LIMIT: Duration = Duration::from_secs(20);
 /// What of the caller's must not be seen inside.
 pub const SECRET: &str = "FLOWJAIL_TEST_SECRET";
 
@@ -105,7 +105,7 @@ impl Stage {
         arguments: &[String],
     ) -> std::io::Result<Answer> {
         let (command, events) = self.jail(starter, on, arguments)?;
-        let ended = start::finish(leaky(command), "", LIMIT)?;
+        let ended = start::finish(command, "", LIMIT)?;
         let seen = fs::read_to_string(&events).unwrap_or_default();
         let _ = fs::remove_file(&events);
         Ok(Answer::read(&ended, seen))
@@ -121,7 +121,7 @@ impl Stage {
         let events = self.join("outside/open/events.jsonl");
         self.place
             .file("jail.toml", &self.profile(on), 0o644, Owner::Tests)?;
-        let mut command = start::command(starter, &self.join("bin/flowjail"));
+        let mut command = leaky(start::command(starter, &self.join("bin/flowjail")));
         command
             .arg("run")
             .arg("--profile")
@@ -197,16 +197,12 @@ fn with_privilege(place: &Place, probe: &Path) -> std::io::Result<()> {
     fs::set_permissions(device, fs::Permissions::from_mode(0o666))
 }
 
-/// Descriptor 7 is open and the environment holds what must not be seen inside.
-fn leaky(command: Command) -> Command {
-    let mut wrapper = Command::new("/bin/sh");
-    wrapper.args(["-c", "exec \"$@\" 7</dev/null", "sh"]);
-    wrapper.arg(command.get_program()).args(command.get_args());
-    wrapper.env(SECRET, "secret");
-    wrapper.env("NODE_OPTIONS", "--no-warnings");
-    wrapper.env("LD_LIBRARY_PATH", "/nonexistent");
-    wrapper.current_dir("/");
-    wrapper
+/// What the caller's environment holds and the jail's must not.
+fn leaky(mut command: Command) -> Command {
+    command.env(SECRET, "secret");
+    command.env("NODE_OPTIONS", "--no-warnings");
+    command.env("LD_LIBRARY_PATH", "/nonexistent");
+    command
 }
 
 /// What the probe said, or how it ended instead.
@@ -219,7 +215,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn read(ended: &start::Ended, events: String) -> Self {
+    /// What came of a run.
+    pub fn read(ended: &start::Ended, events: String) -> Self {
         let words: Vec<_> = ended.stdout.split_whitespace().collect();
         let text = match (words.as_slice(), ended.signal()) {
             ([_, "ok"], _) => "ok".to_owned(),
