@@ -1,0 +1,24 @@
+//! Capabilities: all five sets emptied, the securebits locked.
+#![forbid(unsafe_code)]
+
+use caps::CapSet;
+use nix::errno::Errno;
+
+use crate::sys::process;
+
+/// Empties the bounding, ambient, effective, permitted and inheritable sets and locks the securebits
+/// (capabilities(7)). Needs CAP_SETPCAP, which a namespace's creator has.
+pub fn drop_all() -> Result<(), Errno> {
+    for capability in 0.. {
+        match process::drop_bounding(capability) {
+            Ok(()) => {}
+            Err(Errno::EINVAL) => break,
+            Err(errno) => return Err(errno),
+        }
+    }
+    process::set_securebits(process::SECUREBITS_LOCKED)?;
+    for set in [CapSet::Ambient, CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
+        caps::clear(None, set).map_err(|_| Errno::last())?;
+    }
+    Ok(())
+}
