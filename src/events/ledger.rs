@@ -50,12 +50,7 @@ const MAX_RATE: u32 = 50;
 
 impl Default for Ledger {
     fn default() -> Ledger {
-        Ledger {
-            kinds: BTreeMap::new(),
-            total: 0,
-            beyond: 0,
-            window: (Instant::now(), 0),
-        }
+        Ledger { kinds: BTreeMap::new(), total: 0, beyond: 0, window: (Instant::now(), 0) }
     }
 }
 
@@ -68,11 +63,7 @@ impl Ledger {
             self.beyond += 1;
             return;
         }
-        let tally = self.kinds.entry(denial).or_insert_with(|| Tally {
-            count: 0,
-            told: 0,
-            latest: event.clone(),
-        });
+        let tally = self.kinds.entry(denial).or_insert_with(|| Tally { count: 0, told: 0, latest: event.clone() });
         tally.count += 1;
         tally.latest = with_count(event, tally.count);
         if tally.told != 0 && tally.count < tally.told * 10 {
@@ -92,11 +83,7 @@ impl Ledger {
     /// Tells the final count of every kind whose last line is out of date; what was never told apart counts as
     /// dropped.
     pub fn settle(&mut self, sink: &mut Sink) {
-        for tally in self
-            .kinds
-            .values_mut()
-            .filter(|tally| tally.told != tally.count)
-        {
+        for tally in self.kinds.values_mut().filter(|tally| tally.told != tally.count) {
             sink.write(&tally.latest);
             tally.told = tally.count;
         }

@@ -38,11 +38,7 @@ pub fn confine_supervisor(recipe: &Recipe) -> Result<(), Errno> {
 }
 
 fn become_workload(plan: &Plan) -> Result<(), Errno> {
-    if plan.ids.root_start {
-        ids::take(&plan.ids)
-    } else {
-        Ok(())
-    }
+    if plan.ids.root_start { ids::take(&plan.ids) } else { Ok(()) }
 }
 
 fn drop_privilege() -> Result<(), Errno> {

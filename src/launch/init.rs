@@ -34,9 +34,7 @@ pub fn run(recipe: &Recipe, trees: Vec<OwnedFd>) -> ! {
     });
     match ended {
         Ok(workload) => {
-            recipe
-                .page
-                .announce(|page| page.init_confined.store(1, SeqCst));
+            recipe.page.announce(|page| page.init_confined.store(1, SeqCst));
             reap(recipe, workload)
         }
         Err(errno) => {
@@ -47,24 +45,14 @@ pub fn run(recipe: &Recipe, trees: Vec<OwnedFd>) -> ! {
 }
 
 fn build(recipe: &Recipe, trees: Vec<OwnedFd>) -> Result<Pid, Errno> {
-    if !recipe
-        .page
-        .wait(PATIENCE, |page| page.mapped.load(SeqCst) == 1)
-    {
+    if !recipe.page.wait(PATIENCE, |page| page.mapped.load(SeqCst) == 1) {
         return Err(Errno::ETIMEDOUT);
     }
     let mut trees = trees.into_iter();
-    for (index, step) in recipe
-        .steps
-        .iter()
-        .enumerate()
-        .filter(|(_, step)| step.runner() == Runner::Init)
-    {
+    for (index, step) in recipe.steps.iter().enumerate().filter(|(_, step)| step.runner() == Runner::Init) {
         recipe.at(index);
         match step {
-            Step::OpenTreesInside => {
-                trees = mounts::open_trees(&recipe.plan.mounts, &recipe.plan.ids)?.into_iter()
-            }
+            Step::OpenTreesInside => trees = mounts::open_trees(&recipe.plan.mounts, &recipe.plan.ids)?.into_iter(),
             Step::ForkWorkload => return fork_workload(recipe),
             step => apply(recipe, step, &mut trees)?,
         }
@@ -72,11 +60,7 @@ fn build(recipe: &Recipe, trees: Vec<OwnedFd>) -> Result<Pid, Errno> {
     Err(Errno::EINVAL)
 }
 
-fn apply(
-    recipe: &Recipe,
-    step: &Step,
-    trees: &mut impl Iterator<Item = OwnedFd>,
-) -> Result<(), Errno> {
+fn apply(recipe: &Recipe, step: &Step, trees: &mut impl Iterator<Item = OwnedFd>) -> Result<(), Errno> {
     match step {
         Step::MemfdNoexec => mounts::memfd_noexec(),
         Step::TakeIds => take_ids(recipe),
@@ -139,11 +123,7 @@ fn reap(recipe: &Recipe, workload: Pid) -> ! {
 
 /// A session leader's descendants ignore SIGTSTP, so the whole jail is stopped and continued.
 fn forward(recipe: &Recipe, workload: Pid, signal: Signal) {
-    let everyone = if recipe.plan.has(Layer::Pid) {
-        Pid::from_raw(-1)
-    } else {
-        workload
-    };
+    let everyone = if recipe.plan.has(Layer::Pid) { Pid::from_raw(-1) } else { workload };
     let (target, signal) = match signal {
         Signal::SIGTSTP => (everyone, Signal::SIGSTOP),
         Signal::SIGCONT => (everyone, Signal::SIGCONT),

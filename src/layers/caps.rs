@@ -17,12 +17,7 @@ pub fn drop_all() -> Result<(), Errno> {
         }
     }
     process::set_securebits(process::SECUREBITS_LOCKED)?;
-    for set in [
-        CapSet::Ambient,
-        CapSet::Effective,
-        CapSet::Permitted,
-        CapSet::Inheritable,
-    ] {
+    for set in [CapSet::Ambient, CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
         caps::clear(None, set).map_err(|_| Errno::last())?;
     }
     Ok(())

@@ -48,9 +48,7 @@ pub fn mapping(ids: &IdPlan, on_disk: (u32, u32)) -> Result<OwnedFd, Errno> {
     };
     let namespace = write(pid, "uid_map", format!("{} {} 1", on_disk.0, ids.uid))
         .and_then(|()| write(pid, "gid_map", format!("{} {} 1", on_disk.1, ids.gid)))
-        .and_then(|()| {
-            File::open(format!("/proc/{pid}/ns/user")).map_err(|error| io_errno(&error))
-        });
+        .and_then(|()| File::open(format!("/proc/{pid}/ns/user")).map_err(|error| io_errno(&error)));
     process::send_signal(&pidfd, Signal::SIGKILL)?;
     waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED)?;
     namespace.map(OwnedFd::from)

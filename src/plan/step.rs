@@ -96,15 +96,11 @@ impl Plan {
         when(true, Step::PrivateMounts);
         when(own_root && !self.ids.root_start, Step::OpenTreesInside);
         when(own_root, Step::NewRoot);
-        self.mounts
-            .iter()
-            .for_each(|mount| when(own_root, Step::Mount(mount.clone())));
+        self.mounts.iter().for_each(|mount| when(own_root, Step::Mount(mount.clone())));
         when(own_root, Step::EnterRoot);
         when(true, Step::ForkWorkload);
         when(true, Step::Session);
-        self.rlimits
-            .iter()
-            .for_each(|&(name, number, value)| when(true, Step::Limit(name, number, value)));
+        self.rlimits.iter().for_each(|&(name, number, value)| when(true, Step::Limit(name, number, value)));
         when(true, Step::DropIds);
         when(self.has(Layer::Caps), Step::DropCapabilities);
         when(true, Step::TieToInit);

@@ -37,8 +37,7 @@ pub struct Outcome {
 /// # Errors
 /// The program could not be executed, or the supervisor lost its hold; the jail is killed then.
 pub fn supervise(launched: Launched, plan: &Plan, mut sink: Sink) -> Result<Outcome, Failure> {
-    let mut watch =
-        signals::Watch::new().map_err(|errno| Failure::outside("watching signals", errno))?;
+    let mut watch = signals::Watch::new().map_err(|errno| Failure::outside("watching signals", errno))?;
     let mut notices = notices::Notices::new(plan);
     sink.write(&start_event(plan));
     let watched = watch_to_the_end(&launched, &mut watch, &mut notices, &mut sink);
@@ -67,12 +66,7 @@ fn watch_to_the_end(
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
-        let ready = |index: usize| {
-            waiting
-                .get(index)
-                .and_then(PollFd::revents)
-                .unwrap_or(PollFlags::empty())
-        };
+        let ready = |index: usize| waiting.get(index).and_then(PollFd::revents).unwrap_or(PollFlags::empty());
         let (ended, signalled, noticed) = (ready(0), ready(1), ready(2));
         if !ended.is_empty() {
             return Ok(());
@@ -97,12 +91,7 @@ fn end(launched: &Launched) -> Result<WaitStatus, Failure> {
         .map_err(|errno| Failure::outside("waiting for init", errno))
 }
 
-fn outcome(
-    launched: &Launched,
-    init: WaitStatus,
-    mut ledger: Ledger,
-    mut sink: Sink,
-) -> Result<Outcome, Failure> {
+fn outcome(launched: &Launched, init: WaitStatus, mut ledger: Ledger, mut sink: Sink) -> Result<Outcome, Failure> {
     let page = &launched.page;
     if page.errno.load(SeqCst) != 0 {
         return Err(step_failure(&launched.steps, page, true));
@@ -117,18 +106,8 @@ fn outcome(
     ledger.settle(&mut sink);
     let dropped = sink.dropped();
     let name = signal.map(|signal| signal.as_str().to_owned());
-    sink.write(&Event::Exit {
-        code,
-        signal: name,
-        denied: ledger.total(),
-        dropped,
-    });
-    Ok(Outcome {
-        code,
-        signal,
-        ledger,
-        dropped,
-    })
+    sink.write(&Event::Exit { code, signal: name, denied: ledger.total(), dropped });
+    Ok(Outcome { code, signal, ledger, dropped })
 }
 
 fn start_event(plan: &Plan) -> Event {
@@ -138,10 +117,6 @@ fn start_event(plan: &Plan) -> Event {
         profile: plan.profile.clone(),
         argv: plan.argv.clone(),
         uid: plan.ids.uid,
-        promises: plan
-            .promises
-            .iter()
-            .map(|line| (line.name(), line.state().to_owned()))
-            .collect(),
+        promises: plan.promises.iter().map(|line| (line.name(), line.state().to_owned())).collect(),
     }
 }

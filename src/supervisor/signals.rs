@@ -46,31 +46,21 @@ impl Watch {
     /// Watches from now on.
     pub fn new() -> Result<Watch, Errno> {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        Ok(Watch {
-            signals: SignalFd::with_flags(&set(), flags)?,
-            kill_at: None,
-        })
+        Ok(Watch { signals: SignalFd::with_flags(&set(), flags)?, kill_at: None })
     }
 
     /// What is left of the grace period, once SIGTERM came.
     pub fn time_left(&self) -> Option<Duration> {
-        self.kill_at
-            .map(|at| at.saturating_duration_since(Instant::now()))
+        self.kill_at.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     /// Forwards what has arrived. A second SIGTERM ends the grace period at once.
     pub fn forward(&mut self, init: &OwnedFd) -> Result<(), Errno> {
         while let Some(info) = self.signals.read_signal()? {
-            let Ok(signal) = Signal::try_from(info.ssi_signo.cast_signed()) else {
-                continue;
-            };
+            let Ok(signal) = Signal::try_from(info.ssi_signo.cast_signed()) else { continue };
             if signal == Signal::SIGTERM {
                 let again = self.kill_at.is_some();
-                self.kill_at = Some(if again {
-                    Instant::now()
-                } else {
-                    Instant::now() + GRACE
-                });
+                self.kill_at = Some(if again { Instant::now() } else { Instant::now() + GRACE });
             }
             send(init, signal)?;
             if signal == Signal::SIGTSTP {
@@ -82,11 +72,7 @@ impl Watch {
 
     /// Kills the jail when the grace period is over.
     pub fn enforce_grace(&self, init: &OwnedFd) -> Result<(), Errno> {
-        if self.kill_at.is_some_and(|at| at <= Instant::now()) {
-            send(init, Signal::SIGKILL)
-        } else {
-            Ok(())
-        }
+        if self.kill_at.is_some_and(|at| at <= Instant::now()) { send(init, Signal::SIGKILL) } else { Ok(()) }
     }
 }
 
