@@ -99,7 +99,8 @@ fn note(fact: &mut PathFact, here: &Path) -> Option<std::fs::Metadata> {
     fact.real = here.to_owned();
     match std::fs::symlink_metadata(here) {
         Ok(metadata) => {
-            (fact.uid, fact.gid, fact.mode) = (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
+            (fact.uid, fact.gid, fact.mode) =
+                (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
             fact.kind = kind_of(&metadata);
             Some(metadata)
         }
@@ -116,7 +117,8 @@ fn kind_of(metadata: &std::fs::Metadata) -> PathKind {
         PathKind::Directory
     } else if kind.is_file() {
         PathKind::File
-    } else if kind.is_char_device() || kind.is_block_device() || kind.is_fifo() || kind.is_socket() {
+    } else if kind.is_char_device() || kind.is_block_device() || kind.is_fifo() || kind.is_socket()
+    {
         PathKind::Special
     } else {
         PathKind::File

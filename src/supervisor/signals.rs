@@ -47,18 +47,25 @@ impl Watch {
     pub fn new() -> Result<Watch, Errno> {
         set().thread_block()?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        Ok(Watch { signals: SignalFd::with_flags(&set(), flags)?, first_sigterm: None, kill_at: None })
+        Ok(Watch {
+            signals: SignalFd::with_flags(&set(), flags)?,
+            first_sigterm: None,
+            kill_at: None,
+        })
     }
 
     /// What is left of the grace period, once SIGTERM came.
     pub fn time_left(&self) -> Option<Duration> {
-        self.kill_at.map(|at| at.saturating_duration_since(Instant::now()))
+        self.kill_at
+            .map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     /// Forwards what has arrived. A second SIGTERM ends the grace period at once.
     pub fn forward(&mut self, init: &OwnedFd) -> Result<(), Errno> {
         while let Some(info) = self.signals.read_signal()? {
-            let Ok(signal) = Signal::try_from(info.ssi_signo.cast_signed()) else { continue };
+            let Ok(signal) = Signal::try_from(info.ssi_signo.cast_signed()) else {
+                continue;
+            };
             if signal == Signal::SIGTERM {
                 let now = Instant::now();
                 let first = *self.first_sigterm.get_or_insert(now);
@@ -75,7 +82,11 @@ impl Watch {
 
     /// Kills the jail when the grace period is over.
     pub fn enforce_grace(&self, init: &OwnedFd) -> Result<(), Errno> {
-        if self.kill_at.is_some_and(|at| at <= Instant::now()) { send(init, Signal::SIGKILL) } else { Ok(()) }
+        if self.kill_at.is_some_and(|at| at <= Instant::now()) {
+            send(init, Signal::SIGKILL)
+        } else {
+            Ok(())
+        }
     }
 }
 
