@@ -211,11 +211,7 @@ fn filter(profile: &Profile, host: &Host) -> Option<FilterPlan> {
 fn notes(profile: &Profile, host: &Host, plan: &Plan) -> Vec<String> {
     let mut notes = Vec::new();
     if !profile.layers_off.is_empty() {
-        let names: Vec<String> = profile
-            .layers_off
-            .iter()
-            .map(|layer| promises::key(layer))
-            .collect();
+        let names: Vec<String> = profile.layers_off.iter().map(promises::key).collect();
         notes.push(format!(
             "WARNING: layers switched off by the profile: {}",
             names.join(", ")
