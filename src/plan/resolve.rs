@@ -79,15 +79,19 @@ fn kind(profile: &Profile, host: &Host) -> Option<Refusal> {
             hints: vec!["write `jail = \"auto\"` where user namespaces can be had".into()],
         });
     }
-    let block = host.namespaces.err()?;
-    let (found, hints) = describe(block, host.container);
+    host.namespaces.err().map(|block| refuse_namespaces(block, host.container))
+}
+
+/// The refusal where no namespaced jail can be had.
+pub fn refuse_namespaces(block: NamespaceBlock, container: bool) -> Refusal {
+    let (found, hints) = describe(block, container);
     let needs = "user, mount, pid, ipc, uts and cgroup namespaces".into();
-    Some(Refusal {
+    Refusal {
         what: "the namespaced jail".into(),
         needs,
         found,
         hints,
-    })
+    }
 }
 
 /// The usual causes in their own words.
