@@ -64,7 +64,6 @@ fn build(recipe: &Recipe, trees: Vec<OwnedFd>) -> Result<Pid, Errno> {
 
 fn apply(recipe: &Recipe, step: &Step, trees: &mut impl Iterator<Item = OwnedFd>) -> Result<(), Errno> {
     match step {
-        Step::MemfdNoexec => mounts::memfd_noexec(),
         Step::TakeIds => take_ids(recipe),
         Step::Tie => {
             setsid()?;
