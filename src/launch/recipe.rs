@@ -34,12 +34,19 @@ impl<'a> Recipe<'a> {
     /// Compiles the filters and maps the page.
     pub fn new(plan: &'a Plan) -> Result<Recipe<'a>, Failure> {
         let outside = |what: &'static str| move |errno: Errno| Failure::outside(what, errno);
-        let compile = |policy| filter::compile(policy).map_err(|_| Failure::outside("compiling a filter", Errno::E2BIG));
+        let compile = |policy| {
+            filter::compile(policy)
+                .map_err(|_| Failure::outside("compiling a filter", Errno::E2BIG))
+        };
         Ok(Recipe {
             plan,
             steps: plan.steps(),
             page: LaunchPage::new().map_err(outside("mapping the launch page"))?,
-            workload: plan.filter.as_ref().map(|filter| compile(&filter.policy)).transpose()?,
+            workload: plan
+                .filter
+                .as_ref()
+                .map(|filter| compile(&filter.policy))
+                .transpose()?,
             init: compile(&plan.own_filters.init)?,
             supervisor: compile(&plan.own_filters.supervisor)?,
             supervisor_pidfd: crate::sys::process::open_pidfd(nix::unistd::getpid().as_raw())
@@ -64,6 +71,11 @@ impl<'a> Recipe<'a> {
 /// A program with this process's own pid in its slots, as the kernel reads it.
 pub fn instructions(program: &Program) -> Vec<Instruction> {
     let filled = program.with_own_pid(nix::unistd::getpid().as_raw().cast_unsigned());
-    let kernel = |insn: &Insn| Instruction { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k };
+    let kernel = |insn: &Insn| Instruction {
+        code: insn.code,
+        jt: insn.jt,
+        jf: insn.jf,
+        k: insn.k,
+    };
     filled.iter().map(kernel).collect()
 }

@@ -20,7 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs the workload's steps; returns only the errno of the one that failed.
 pub fn run(recipe: &Recipe, init: Pid) -> Errno {
-    for (index, step) in recipe.steps.iter().enumerate().filter(|(_, step)| step.runner() == Runner::Workload) {
+    for (index, step) in recipe
+        .steps
+        .iter()
+        .enumerate()
+        .filter(|(_, step)| step.runner() == Runner::Workload)
+    {
         recipe.at(index);
         if let Err(errno) = apply(recipe, step, init) {
             return errno;
@@ -50,19 +55,34 @@ fn apply(recipe: &Recipe, step: &Step, init: Pid) -> Result<(), Errno> {
 
 /// Nothing hostile runs before init is confined, too.
 fn await_init(recipe: &Recipe) -> Result<(), Errno> {
-    let confined = recipe.page.wait(PATIENCE, |page| page.init_confined.load(SeqCst) == 1);
-    if confined { Ok(()) } else { Err(Errno::ETIMEDOUT) }
+    let confined = recipe
+        .page
+        .wait(PATIENCE, |page| page.init_confined.load(SeqCst) == 1);
+    if confined {
+        Ok(())
+    } else {
+        Err(Errno::ETIMEDOUT)
+    }
 }
 
 /// The supervisor finds the listener in the descriptor table that it still shares with this process.
 fn load_filter(recipe: &Recipe) -> Result<(), Errno> {
-    let Some(program) = &recipe.workload else { return Ok(()) };
+    let Some(program) = &recipe.workload else {
+        return Ok(());
+    };
     let program = instructions(program);
-    if recipe.plan.filter.as_ref().is_none_or(|filter| !filter.listener) {
+    if recipe
+        .plan
+        .filter
+        .as_ref()
+        .is_none_or(|filter| !filter.listener)
+    {
         return notify::load_filter(&program);
     }
     let listener = notify::load_filter_with_listener(&program)?;
-    recipe.page.announce(|page| page.listener.store(listener, SeqCst));
+    recipe
+        .page
+        .announce(|page| page.listener.store(listener, SeqCst));
     Ok(())
 }
 
@@ -70,8 +90,15 @@ fn execute(recipe: &Recipe) -> Result<(), Errno> {
     let plan = recipe.plan;
     let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::EINVAL);
     let program = text(plan.program.as_os_str().as_bytes())?;
-    let argv: Vec<CString> = plan.argv.iter().map(|word| text(word.as_bytes())).collect::<Result<_, _>>()?;
-    let pairs = plan.env.iter().map(|(name, value)| text(format!("{name}={value}").as_bytes()));
+    let argv: Vec<CString> = plan
+        .argv
+        .iter()
+        .map(|word| text(word.as_bytes()))
+        .collect::<Result<_, _>>()?;
+    let pairs = plan
+        .env
+        .iter()
+        .map(|(name, value)| text(format!("{name}={value}").as_bytes()));
     let env: Vec<CString> = pairs.collect::<Result<_, _>>()?;
     // With the layer `fds` off, too, the table is its own from here on.
     sys_process::close_range(i32::MAX, i32::MAX, true)?;

@@ -99,11 +99,15 @@ impl Plan {
         when(true, Step::PrivateMounts);
         when(own_root && !self.ids.root_start, Step::OpenTreesInside);
         when(own_root, Step::NewRoot);
-        self.mounts.iter().for_each(|mount| when(own_root, Step::Mount(mount.clone())));
+        self.mounts
+            .iter()
+            .for_each(|mount| when(own_root, Step::Mount(mount.clone())));
         when(own_root, Step::EnterRoot);
         when(true, Step::ForkWorkload);
         when(true, Step::Session);
-        self.rlimits.iter().for_each(|&(name, number, value)| when(true, Step::Limit(name, number, value)));
+        self.rlimits
+            .iter()
+            .for_each(|&(name, number, value)| when(true, Step::Limit(name, number, value)));
         when(true, Step::DropIds);
         when(self.has(Layer::Caps), Step::DropCapabilities);
         when(true, Step::TieToInit);
@@ -127,9 +131,11 @@ impl Step {
     /// Who carries it out.
     pub fn runner(&self) -> Runner {
         match self {
-            Step::OpenTrees | Step::OwnNamespace | Step::Namespaces | Step::MapIds | Step::MemfdNoexec => {
-                Runner::Supervisor
-            }
+            Step::OpenTrees
+            | Step::OwnNamespace
+            | Step::Namespaces
+            | Step::MapIds
+            | Step::MemfdNoexec => Runner::Supervisor,
             Step::Tie
             | Step::TakeIds
             | Step::HostName
