@@ -36,7 +36,7 @@ static PINNED: [Pinned; 2] = [
         package_json: include_str!("locks/3.1.4/package.json"),
         package_lock: include_str!("locks/3.1.4/package-lock.json"),
         need: Need {
-            bytes: 4_500_000_000,
+            bytes: 4_000_000_000,
             inodes: 330_000,
         },
     },
