@@ -181,24 +181,24 @@ fn refuse_shells(program: &Path, argv: &[String]) -> Result<(), CommandError> {
 /// `env [-S] [NAME=VALUE]... COMMAND...`, without the env; options beside -S are refused.
 fn strip_env(words: &[String]) -> Result<Vec<String>, CommandError> {
     let mut rest: Vec<String> = words.to_vec();
-    if let Some(first) = rest.first().cloned() {
-        if let Some(text) = first.strip_prefix("-S") {
-            let split = if text.is_empty() {
-                rest.get(1).cloned().unwrap_or_default()
-            } else {
-                text.to_owned()
-            };
-            let tail = rest.split_off(if text.is_empty() {
-                2.min(rest.len())
-            } else {
-                1
-            });
-            rest = split
-                .split_whitespace()
-                .map(str::to_owned)
-                .chain(tail)
-                .collect();
-        }
+    if let Some(first) = rest.first().cloned()
+        && let Some(text) = first.strip_prefix("-S")
+    {
+        let split = if text.is_empty() {
+            rest.get(1).cloned().unwrap_or_default()
+        } else {
+            text.to_owned()
+        };
+        let tail = rest.split_off(if text.is_empty() {
+            2.min(rest.len())
+        } else {
+            1
+        });
+        rest = split
+            .split_whitespace()
+            .map(str::to_owned)
+            .chain(tail)
+            .collect();
     }
     match rest.first() {
         Some(word) if word.starts_with('-') || word.contains('=') => {
@@ -266,11 +266,11 @@ fn finish(
         let inline = argv
             .iter()
             .any(|word| matches!(word.as_str(), "-e" | "--eval" | "-p" | "--print"));
-        if let (Some((index, word)), false) = (named, inline) {
-            if let Ok(path) = std::fs::canonicalize(cwd.join(word)) {
-                argv[index] = path.to_string_lossy().into_owned();
-                command.script = Some(path);
-            }
+        if let (Some((index, word)), false) = (named, inline)
+            && let Ok(path) = std::fs::canonicalize(cwd.join(word))
+        {
+            argv[index] = path.to_string_lossy().into_owned();
+            command.script = Some(path);
         }
     }
     command.argv = argv;

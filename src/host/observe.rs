@@ -38,7 +38,11 @@ pub fn observe(profile: &Profile, request: &Request) -> Result<Host, CommandErro
         uid,
         gid: getegid().as_raw(),
         groups: groups(),
-        namespaces: namespaces::probe(),
+        namespaces: if request.probe {
+            namespaces::probe()
+        } else {
+            Ok(())
+        },
         landlock: crate::sys::process::landlock_abi(),
         listener: notify::available().and_then(|()| notify::flags_known()),
         memfd_noexec: uid == 0 && Path::new("/proc/sys/vm/memfd_noexec").exists(),

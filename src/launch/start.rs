@@ -10,7 +10,7 @@ use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
-use super::recipe::Recipe;
+use super::recipe::{Recipe, instructions};
 use super::{Failure, Launched, confine, init};
 use crate::layers::{ids, mounts};
 use crate::plan::{Plan, Step};
@@ -56,6 +56,8 @@ pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
         ids::resume(&plan.ids)?;
         ids::write_maps(pid, &plan.ids)
     })?;
+    recipe.page.announce(|page| page.mapped.store(1, SeqCst));
+    // While init builds the root.
     supervised(&recipe, Step::MemfdNoexec, || {
         if plan.memfd_noexec() {
             jail.refuse_memfd_exec()
@@ -63,9 +65,10 @@ pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
             Ok(())
         }
     })?;
-    recipe.page.announce(|page| page.mapped.store(1, SeqCst));
+    let filter = instructions(&plan.own_filters.supervisor)
+        .map_err(|errno| Failure::outside("compiling the supervisor's filter", errno))?;
     let listener = await_workload(&recipe, &jail)?;
-    confine::confine_supervisor(&recipe)
+    confine::confine_supervisor(&recipe, &filter)
         .map_err(|errno| Failure::outside("confining the supervisor", errno))?;
     let Recipe { page, steps, .. } = recipe;
     let init = jail

@@ -79,15 +79,19 @@ fn kind(profile: &Profile, host: &Host) -> Option<Refusal> {
             hints: vec!["write `jail = \"auto\"` where user namespaces can be had".into()],
         });
     }
-    let block = host.namespaces.err()?;
-    let (found, hints) = describe(block, host.container);
+    host.namespaces.err().map(|block| refuse_namespaces(block, host.container))
+}
+
+/// The refusal where no namespaced jail can be had.
+pub fn refuse_namespaces(block: NamespaceBlock, container: bool) -> Refusal {
+    let (found, hints) = describe(block, container);
     let needs = "user, mount, pid, ipc, uts and cgroup namespaces".into();
-    Some(Refusal {
+    Refusal {
         what: "the namespaced jail".into(),
         needs,
         found,
         hints,
-    })
+    }
 }
 
 /// The usual causes in their own words.
@@ -211,11 +215,7 @@ fn filter(profile: &Profile, host: &Host) -> Option<FilterPlan> {
 fn notes(profile: &Profile, host: &Host, plan: &Plan) -> Vec<String> {
     let mut notes = Vec::new();
     if !profile.layers_off.is_empty() {
-        let names: Vec<String> = profile
-            .layers_off
-            .iter()
-            .map(|layer| promises::key(layer))
-            .collect();
+        let names: Vec<String> = profile.layers_off.iter().map(promises::key).collect();
         notes.push(format!(
             "WARNING: layers switched off by the profile: {}",
             names.join(", ")

@@ -118,14 +118,14 @@ fn flowise_starts_no_program_and_touches_no_other_process() {
     let flowise = shipped("flowise");
     let never = "execve execveat vfork fork memfd_create ptrace process_vm_readv process_vm_writev pidfd_getfd \
         userfaultfd keyctl bpf perf_event_open mount unshare setns init_module reboot clone3 io_uring_setup tkill \
-        rt_sigqueueinfo pidfd_send_signal socketpair ioprio_set sched_setaffinity personality";
+        rt_sigqueueinfo pidfd_send_signal ioprio_set sched_setaffinity personality";
     for name in never.split_whitespace() {
         assert!(
             flowise.allow.iter().all(|rule| rule.syscall != name),
             "{name} is allowed"
         );
     }
-    let conditional = "clone kill tgkill prlimit64 socket setsockopt ioctl fcntl prctl arch_prctl getpriority setpriority";
+    let conditional = "clone socketpair kill tgkill prlimit64 socket setsockopt ioctl fcntl prctl arch_prctl getpriority setpriority";
     for name in conditional.split_whitespace() {
         let mut rules = flowise
             .allow
@@ -220,14 +220,14 @@ fn extended_paths_are_relative_to_the_extending_file_and_each_file_counts_once()
 #[test]
 fn remove_takes_away_what_was_inherited_and_not_what_stands_beside_it() {
     let profile = one(
-        "extends = ['flowise']\n[remove]\nfiles.read = ['/etc/hosts', '/etc/gai.conf']\nnet.allow = ['@openai']\n\
+        "extends = ['flowise']\n[remove]\nfiles.read = ['/etc/services', '/etc/gai.conf']\nnet.allow = ['@openai']\n\
          net.publish = ['127.0.0.1:3000']\nenv = { pass = ['MODE'], set = ['LOG_PATH'] }\nresources = ['pids']\n\
-         syscalls = ['clone3', 'kill']\n[files]\nread = ['/etc/hosts']\n[syscalls]\nallow = ['clone3']\n",
+         syscalls = ['clone3', 'kill']\n[files]\nread = ['/etc/services']\n[syscalls]\nallow = ['clone3']\n",
     );
     assert_eq!(
         reads(&profile)
             .iter()
-            .filter(|path| *path == "/etc/hosts")
+            .filter(|path| *path == "/etc/services")
             .count(),
         1
     );

@@ -96,16 +96,13 @@ pub fn receive(listener: &impl AsFd) -> Result<Notice, Errno> {
     // SAFETY: seccomp_notif and the spare room are plain data; the kernel wants them zeroed.
     let mut room: Room = unsafe { std::mem::zeroed() };
     // SAFETY: the kernel writes the size of seccomp_notif that GET_NOTIF_SIZES reports, checked to fit at start.
-    check(
-        unsafe {
-            libc::ioctl(
-                listener.as_fd().as_raw_fd(),
-                libc::SECCOMP_IOCTL_NOTIF_RECV as _,
-                &mut room,
-            )
-        }
-        .into(),
-    )?;
+    check(unsafe {
+        libc::ioctl(
+            listener.as_fd().as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_RECV as _,
+            &mut room,
+        )
+    })?;
     let notice = room.notice;
     Ok(Notice {
         id: notice.id,
@@ -129,16 +126,13 @@ pub fn answer(listener: &impl AsFd, id: u64, reply: Reply) -> Result<(), Errno> 
         flags,
     };
     // SAFETY: response lives across the call.
-    check(
-        unsafe {
-            libc::ioctl(
-                listener.as_fd().as_raw_fd(),
-                libc::SECCOMP_IOCTL_NOTIF_SEND as _,
-                &mut response,
-            )
-        }
-        .into(),
-    )?;
+    check(unsafe {
+        libc::ioctl(
+            listener.as_fd().as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_SEND as _,
+            &mut response,
+        )
+    })?;
     Ok(())
 }
 

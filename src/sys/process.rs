@@ -41,10 +41,9 @@ pub fn fork(flags: u64) -> Result<Forked, Errno> {
         return Ok(Forked::Child);
     }
     // SAFETY: the kernel stored a new descriptor of ours in pidfd.
-    Ok(Forked::Parent {
-        pid: pid as i32,
-        pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
-    })
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let pid = pid as i32;
+    Ok(Forked::Parent { pid, pidfd })
 }
 
 /// Ends the process without running any exit handler (_exit(2)).
@@ -96,16 +95,14 @@ pub fn close_range(first: RawFd, last: RawFd, unshare: bool) -> Result<(), Errno
 /// EINVAL: no such capability. EPERM: no CAP_SETPCAP.
 pub fn drop_bounding(capability: u32) -> Result<(), Errno> {
     // SAFETY: takes numbers only.
-    check(
-        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as libc::c_ulong, 0, 0, 0) }.into(),
-    )?;
+    check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as libc::c_ulong, 0, 0, 0) })?;
     Ok(())
 }
 
 /// Sets the securebits (prctl(2) PR_SET_SECUREBITS, capabilities(7)). EPERM: no CAP_SETPCAP.
 pub fn set_securebits(bits: i32) -> Result<(), Errno> {
     // SAFETY: takes numbers only.
-    check(unsafe { libc::prctl(libc::PR_SET_SECUREBITS, bits as libc::c_ulong, 0, 0, 0) }.into())?;
+    check(unsafe { libc::prctl(libc::PR_SET_SECUREBITS, bits as libc::c_ulong, 0, 0, 0) })?;
     Ok(())
 }
 
@@ -125,7 +122,7 @@ pub fn limit(resource: u32, value: u64) -> Result<(), Errno> {
         rlim_max: value,
     };
     // SAFETY: limit lives across the call.
-    check(unsafe { libc::prlimit(0, resource as _, &limit, std::ptr::null_mut()) }.into())?;
+    check(unsafe { libc::prlimit(0, resource as _, &limit, std::ptr::null_mut()) })?;
     Ok(())
 }
 
