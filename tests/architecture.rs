@@ -15,18 +15,29 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("layers", &["plan", "sys"]),
     ("launch", &["plan", "profile", "layers", "filter", "sys"]),
     ("events", &[]),
-    ("supervisor", &["plan", "launch", "events", "sys", "syscalls"]),
+    (
+        "supervisor",
+        &["plan", "launch", "events", "sys", "syscalls"],
+    ),
     ("install", &[]),
     (
         "cli",
-        &["profile", "host", "plan", "launch", "supervisor", "events", "install"],
+        &[
+            "profile",
+            "host",
+            "plan",
+            "launch",
+            "supervisor",
+            "events",
+            "install",
+        ],
     ),
     ("main.rs", &[]),
     ("lib.rs", &[]),
 ];
 
 /// What pure rooms never name: the file system, the environment, the clock, processes, the network.
-const IMPURE: [&str; 7] = [
+const IMPURE: [&str; 8] = [
     "std::fs",
     "env::var",
     "env::current",
@@ -38,7 +49,13 @@ const IMPURE: [&str; 7] = [
 ];
 
 /// Rooms and files that are pure; `profile/load.rs` alone reads profile files.
-const PURE: [&str; 5] = ["syscalls", "profile", "filter", "plan", "supervisor/decide.rs"];
+const PURE: [&str; 5] = [
+    "syscalls",
+    "profile",
+    "filter",
+    "plan",
+    "supervisor/decide.rs",
+];
 const READS_FILES: &str = "profile/load.rs";
 
 fn sources(below: &Path) -> Vec<PathBuf> {
@@ -58,16 +75,33 @@ fn sources(below: &Path) -> Vec<PathBuf> {
 fn code() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let all = sources(&root);
-    assert!(all.len() > 60, "only {} files: the walk went wrong", all.len());
-    let relative = |path: &Path| path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+    assert!(
+        all.len() > 60,
+        "only {} files: the walk went wrong",
+        all.len()
+    );
+    let relative = |path: &Path| {
+        path.strip_prefix(&root)
+            .unwrap()
+            .to_string_lossy()
+            .into_owned()
+    };
     let is_test = |name: &str| name.contains("tests") || name.ends_with("fuzz.rs");
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap();
-        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-        let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let text = text
+            .split("#[cfg(test)]\nmod tests {")
+            .next()
+            .unwrap_or_default();
+        let lines = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
         (relative(&path), lines.collect::<Vec<_>>().join("\n"))
     };
-    all.into_iter().map(read).filter(|(name, _)| !is_test(name)).collect()
+    all.into_iter()
+        .map(read)
+        .filter(|(name, _)| !is_test(name))
+        .collect()
 }
 
 fn room(name: &str) -> &str {
@@ -82,7 +116,10 @@ fn rooms_import_only_what_the_table_allows() {
         let row = MAY_IMPORT.iter().find(|(room, _)| *room == own);
         let (_, allowed) = row.unwrap_or_else(|| panic!("{own} is not in the table"));
         for used in text.split("crate::").skip(1) {
-            let used: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let used: String = used
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
             if used != own && !allowed.contains(&used.as_str()) {
                 wrong.push(format!("{name} uses crate::{used}"));
             }
@@ -94,13 +131,21 @@ fn rooms_import_only_what_the_table_allows() {
 #[test]
 fn pure_rooms_touch_no_file_no_environment_and_no_clock() {
     let pure = |name: &str| {
-        name != READS_FILES && PURE.iter().any(|room| name == *room || name.starts_with(&format!("{room}/")))
+        name != READS_FILES
+            && PURE
+                .iter()
+                .any(|room| name == *room || name.starts_with(&format!("{room}/")))
     };
     let mut wrong = Vec::new();
     let mut seen = 0;
     for (name, text) in code().into_iter().filter(|(name, _)| pure(name)) {
         seen += 1;
-        wrong.extend(IMPURE.iter().filter(|word| text.contains(**word)).map(|word| format!("{name}: {word}")));
+        wrong.extend(
+            IMPURE
+                .iter()
+                .filter(|word| text.contains(**word))
+                .map(|word| format!("{name}: {word}")),
+        );
     }
     assert!(seen > 30, "only {seen} pure files");
     assert_eq!(wrong, Vec::<String>::new());
@@ -112,7 +157,10 @@ fn unsafe_stands_in_sys_alone_and_every_other_file_forbids_it() {
         if room(&name) == "sys" || name == "lib.rs" || name == "main.rs" {
             continue;
         }
-        assert!(text.contains("#![forbid(unsafe_code)]"), "{name} does not forbid unsafe code");
+        assert!(
+            text.contains("#![forbid(unsafe_code)]"),
+            "{name} does not forbid unsafe code"
+        );
     }
 }
 
@@ -120,15 +168,22 @@ fn unsafe_stands_in_sys_alone_and_every_other_file_forbids_it() {
 fn nothing_below_cli_prints() {
     let words = ["println!", "print!(", "dbg!", "io::stdout", "io::stderr"];
     for (name, text) in code().into_iter().filter(|(name, _)| room(name) != "cli") {
-        assert!(!words.iter().any(|word| text.contains(word)), "{name} prints");
+        assert!(
+            !words.iter().any(|word| text.contains(word)),
+            "{name} prints"
+        );
     }
 }
 
 #[test]
 fn every_dependency_says_what_it_is_for() {
-    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let manifest =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
     let from = manifest.split("[dependencies]").nth(1).unwrap();
-    let lines = from.lines().take_while(|line| !line.starts_with("[lib]")).filter(|line| line.contains(" = "));
+    let lines = from
+        .lines()
+        .take_while(|line| !line.starts_with("[lib]"))
+        .filter(|line| line.contains(" = "));
     let bare: Vec<&str> = lines.filter(|line| !line.contains("# ")).collect();
     assert_eq!(bare, Vec::<&str>::new());
 }

@@ -22,12 +22,13 @@ use serde::Serialize;
 use crate::filter::Policy;
 use crate::profile::Layer;
 
+pub use confine::filters as own_filters;
 pub use ids::IdPlan;
 pub use landlock::{Access, DNS, LandlockPlan, LandlockRule};
 pub use mounts::{Mount, Tree};
 pub use promises::{Holding, PromiseLine};
 pub use refusal::{Refusal, Refusals};
-pub use resolve::{refuse_namespaces, resolve};
+pub use resolve::{filter, refuse_namespaces, resolve};
 pub use step::{Runner, Step};
 pub use text::render;
 

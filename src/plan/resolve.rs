@@ -44,7 +44,7 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
         } else {
             rlimits(profile)
         },
-        filter: filter(profile, host),
+        filter: filter(profile, host.listener.is_ok()),
         own_filters: confine::filters(),
         layers_off: profile.layers_off.iter().copied().collect(),
         promises: Vec::new(),
@@ -174,11 +174,12 @@ fn rlimits(profile: &Profile) -> Vec<(&'static str, u32, u64)> {
     limits
 }
 
-fn filter(profile: &Profile, host: &Host) -> Option<FilterPlan> {
+/// The filter of a profile; `seen`: whether a listener can be had, so that what is denied is seen.
+pub fn filter(profile: &Profile, seen: bool) -> Option<FilterPlan> {
     if off(profile, Layer::Seccomp) {
         return None;
     }
-    let unseen = host.listener.is_err();
+    let unseen = !seen;
     let mediated = profile.programs.is_empty() && !off(profile, Layer::Exec) && !unseen;
     let mut allow = profile.allow.clone();
     allow.extend(confine::rule("close_range", Vec::new()));

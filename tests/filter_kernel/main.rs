@@ -252,3 +252,25 @@ fn an_i386_call_is_killed_and_works_without_the_filter() {
     );
     assert_eq!(child::ended(&permissive(), i386), Err(libc::SIGSYS));
 }
+
+/// Every rule of every shipped filter, allowed and one off: the workloads' and flowjail's own.
+#[test]
+fn the_shipped_filters_are_what_their_profiles_say() {
+    for name in flowjail::profile::builtin_names() {
+        let profile = flowjail::profile::load(name, &Default::default()).unwrap();
+        let filter = flowjail::plan::filter(&profile, true).unwrap();
+        let seen = agree(&filter.policy);
+        println!(
+            "{name}: {} system calls allowed, verdicts {seen:?}",
+            filter.allowed
+        );
+        assert!(seen[&Action::Allow] >= filter.allowed, "{name}: {seen:?}");
+        if name == "flowise" {
+            assert!(filter.allowed <= 100, "{} system calls", filter.allowed);
+        }
+    }
+    let own = flowjail::plan::own_filters();
+    for policy in [own.init, own.supervisor] {
+        assert!(agree(&policy)[&Action::Allow] >= policy.allow.len());
+    }
+}
