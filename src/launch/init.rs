@@ -32,7 +32,7 @@ pub fn run(recipe: &Recipe, trees: Vec<OwnedFd>) -> ! {
     let ended = blocked
         .and_then(|()| build(recipe, trees))
         .and_then(|workload| {
-            sys_process::close_range(0, i32::MAX, true)?;
+            sys_process::close_from(0)?;
             confine::confine_init(recipe)?;
             Ok(workload)
         });

@@ -185,10 +185,10 @@ impl Drop for Unfinished {
 /// Waits until the workload is about to execute, and takes its listener.
 fn await_workload(recipe: &Recipe, jail: &Unfinished) -> Result<Option<OwnedFd>, Failure> {
     let settled = recipe.page.wait(PATIENCE, |page| {
-        page.detached.load(SeqCst) == 1 || page.errno.load(SeqCst) != 0 || jail.ended()
+        page.executing.load(SeqCst) == 1 || page.errno.load(SeqCst) != 0 || jail.ended()
     });
     let page = &recipe.page;
-    if page.detached.load(SeqCst) == 1 && page.errno.load(SeqCst) == 0 {
+    if page.executing.load(SeqCst) == 1 && page.errno.load(SeqCst) == 0 {
         let number = page.listener.load(SeqCst);
         return Ok((number >= 0).then(|| notify::adopt(number)));
     }

@@ -47,7 +47,7 @@ fn apply(recipe: &Recipe, step: &Step, init: Pid) -> Result<(), Errno> {
         Step::NoNewPrivs => set_no_new_privs(),
         Step::Landlock => plan.landlock.as_ref().map_or(Ok(()), landlock::enforce),
         Step::Filter => load_filter(recipe),
-        Step::CloseDescriptors => sys_process::close_range(3, i32::MAX, true),
+        Step::CloseDescriptors => sys_process::close_from_at_execve(3),
         Step::Execute => execute(recipe),
         _ => Err(Errno::EINVAL),
     }
@@ -95,9 +95,7 @@ fn execute(recipe: &Recipe) -> Result<(), Errno> {
         .map(|(name, value)| text(format!("{name}={value}").as_bytes()));
     let env: Vec<CString> = pairs.collect::<Result<_, _>>()?;
     await_init(recipe)?;
-    // With the layer `fds` off, too, the table is its own from here on.
-    sys_process::close_range(i32::MAX, i32::MAX, true)?;
-    recipe.page.announce(|page| page.detached.store(1, SeqCst));
+    recipe.page.announce(|page| page.executing.store(1, SeqCst));
     match nix::unistd::execve(&program, &argv, &env) {
         Err(errno) => Err(errno),
         Ok(never) => match never {},

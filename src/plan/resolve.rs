@@ -182,7 +182,6 @@ pub fn filter(profile: &Profile, seen: bool) -> Option<FilterPlan> {
     let unseen = !seen;
     let mediated = profile.programs.is_empty() && !off(profile, Layer::Exec) && !unseen;
     let mut allow = profile.allow.clone();
-    allow.extend(confine::rule("close_range", Vec::new()));
     if !mediated {
         allow.extend(confine::rule("execve", Vec::new()));
         allow

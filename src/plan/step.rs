@@ -68,10 +68,10 @@ pub enum Step {
     NoNewPrivs,
     /// Landlock.
     Landlock,
+    /// Only descriptors 0, 1 and 2 from execve on.
+    CloseDescriptors,
     /// The system call filter.
     Filter,
-    /// Only descriptors 0, 1 and 2.
-    CloseDescriptors,
     /// execve.
     Execute,
 }
@@ -112,8 +112,8 @@ impl Plan {
         when(true, Step::WorkingDirectory);
         when(self.has(Layer::NoNewPrivs), Step::NoNewPrivs);
         when(self.landlock.is_some(), Step::Landlock);
-        when(self.filter.is_some(), Step::Filter);
         when(self.has(Layer::Fds), Step::CloseDescriptors);
+        when(self.filter.is_some(), Step::Filter);
         when(true, Step::Execute);
         steps
     }
@@ -172,7 +172,7 @@ impl fmt::Display for Step {
             Step::NoNewPrivs => "set no_new_privs",
             Step::Landlock => "enforce Landlock",
             Step::Filter => "load the system call filter",
-            Step::CloseDescriptors => "close every descriptor but 0, 1 and 2",
+            Step::CloseDescriptors => "close every descriptor but 0, 1 and 2 at execve",
             Step::Execute => "execute the program",
         };
         out.write_str(text)

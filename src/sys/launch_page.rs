@@ -26,8 +26,8 @@ pub struct Words {
     pub errno: AtomicI32,
     /// The listener's descriptor number; -1 until there is one.
     pub listener: AtomicI32,
-    /// 1 once the workload has a descriptor table of its own and is about to execute its program.
-    pub detached: AtomicU32,
+    /// 1 once the workload is about to execute its program.
+    pub executing: AtomicU32,
     /// 1 once init is confined; the workload waits for it.
     pub init_confined: AtomicU32,
     /// The workload's wait status as waitpid(2) gives it, left by init; -1 until the workload ended.

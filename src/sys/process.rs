@@ -75,19 +75,21 @@ pub fn send_signal(pidfd: &impl AsFd, signal: Signal) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Closes descriptors `first..=last` (close_range(2), Linux 5.9); with `unshare` this process first gets a
-/// descriptor table of its own.
-pub fn close_range(first: RawFd, last: RawFd, unshare: bool) -> Result<(), Errno> {
-    if first > last {
-        return Ok(());
-    }
-    let flags = if unshare {
-        libc::CLOSE_RANGE_UNSHARE
-    } else {
-        0
-    };
+/// Closes every descriptor from `first` on in a descriptor table of this process's own (close_range(2), Linux 5.9,
+/// CLOSE_RANGE_UNSHARE).
+pub fn close_from(first: RawFd) -> Result<(), Errno> {
+    close_range(first, libc::CLOSE_RANGE_UNSHARE)
+}
+
+/// Marks every descriptor from `first` on to be closed by execve (CLOSE_RANGE_CLOEXEC, Linux 5.11), which also
+/// gives up a shared table.
+pub fn close_from_at_execve(first: RawFd) -> Result<(), Errno> {
+    close_range(first, libc::CLOSE_RANGE_CLOEXEC)
+}
+
+fn close_range(first: RawFd, flags: libc::c_uint) -> Result<(), Errno> {
     // SAFETY: takes numbers only; the callers own what they close.
-    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) })?;
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, i32::MAX, flags) })?;
     Ok(())
 }
 
