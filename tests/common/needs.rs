@@ -65,6 +65,14 @@ pub fn root() -> Need {
     }
 }
 
+/// The same, for a test that no other process of its ordinary user may disturb.
+pub fn for_a_uid_of_its_own() -> Need {
+    Need {
+        what: "root, for a uid of its own",
+        ..root()
+    }
+}
+
 /// Whether the tests themselves run as root.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()

@@ -11,6 +11,7 @@ use libtest_mimic::{Failed, Trial};
 use crate::act::Layer;
 use crate::common::needs::{self, trial};
 use crate::common::start::{self, Starter};
+use crate::show::Start;
 use crate::stage::{Answer, LIMIT, On, Stage};
 
 /// What is tried, by the probe's name for it.
@@ -42,25 +43,26 @@ const DENIED: [&str; 5] = ["EPERM", "EACCES", "EROFS", "ESRCH", "ENOENT"];
 pub fn trials() -> Vec<Trial> {
     let starts = [
         (
-            Starter::Root,
+            Start::AsRoot,
             "started as root",
             vec![needs::root(), needs::compiler()],
         ),
-        (Starter::User, "started as a user", vec![needs::compiler()]),
+        (Start::AsUser, "started as a user", vec![needs::compiler()]),
     ];
-    let one = |(starter, words, needs): &(Starter, &str, Vec<needs::Need>)| {
-        let starter = *starter;
+    let one = |(start, words, needs): &(Start, &str, Vec<needs::Need>)| {
+        let start = *start;
         TRIED.map(|(verb, act)| {
             let name = format!("flowjail itself: the workload cannot {verb} it, {words}");
-            trial(name, needs, move || is_out_of_reach(starter, act))
+            trial(name, needs, move || is_out_of_reach(start, act))
         })
     };
     starts.iter().flat_map(one).collect()
 }
 
-fn is_out_of_reach(starter: Starter, act: &str) -> Result<(), Failed> {
+fn is_out_of_reach(start: Start, act: &str) -> Result<(), Failed> {
     let probe = crate::common::probe::path().as_ref()?;
     let stage = Stage::new(probe)?;
+    let starter = start.on(&stage);
     let mut wrong = Vec::new();
 
     let init = stage.jailed(starter, &On::All, &[act.to_owned(), "1".to_owned()])?;
