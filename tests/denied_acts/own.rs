@@ -17,13 +17,13 @@ use crate::stage::{Answer, LIMIT, On, Stage};
 /// What is tried, by the probe's name for it.
 const TRIED: [(&str, &str); 18] = [
     ("signal", "kill"),
-    ("signal a thread of", "tgkill"),
-    ("signal a thread by number of", "tkill"),
+    ("signal by thread and group", "tgkill"),
+    ("signal by thread number", "tkill"),
     ("queue a signal for", "sigqueue"),
     ("signal by descriptor", "pidfd-signal"),
     ("take a descriptor of", "pidfd-getfd"),
     ("trace", "ptrace"),
-    ("read by call the memory of", "vm-read"),
+    ("read by process_vm_readv", "vm-read"),
     ("open the memory of", "mem"),
     ("read the environment of", "environ"),
     ("list the descriptors of", "fds"),
@@ -33,7 +33,7 @@ const TRIED: [(&str, &str); 18] = [
     ("pin to a CPU", "affinity"),
     ("schedule", "scheduler"),
     ("rank the input and output of", "ioprio"),
-    ("offer to the out-of-memory killer", "oom-score"),
+    ("mark for the out-of-memory killer", "oom-score"),
 ];
 
 /// `ESRCH` and `ENOENT` say that the process is not to be seen.
@@ -52,7 +52,7 @@ pub fn trials() -> Vec<Trial> {
     let one = |(start, words, needs): &(Start, &str, Vec<needs::Need>)| {
         let start = *start;
         TRIED.map(|(verb, act)| {
-            let name = format!("flowjail itself: the workload cannot {verb} it, {words}");
+            let name = format!("the workload cannot {verb} flowjail's own processes: {words}");
             trial(name, needs, move || is_out_of_reach(start, act))
         })
     };

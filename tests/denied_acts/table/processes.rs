@@ -64,7 +64,7 @@ fn traces() -> Vec<Act> {
         trace(
             "takes a descriptor of a process outside",
             &["pidfd-getfd", "{pid}"],
-            "pidfd_getfd",
+            "pidfd_open",
         )
         .bare(Succeeds),
         act("asks to be traced")
