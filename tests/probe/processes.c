@@ -122,6 +122,11 @@ static long robust_list(char **a) {
     size_t length;
     return syscall(SYS_get_robust_list, pid_of(a), &head, &length);
 }
+/* The kernel sends a signal to the owner of a descriptor. */
+static long set_owner(char **a) { return syscall(SYS_fcntl, 0L, (long)F_SETOWN, pid_of(a)); }
+static long set_owner_high(char **a) {
+    return syscall(SYS_fcntl, 0L, (1L << 32) | F_SETOWN, pid_of(a));
+}
 static long shared_segment(char **a) { return shmget((key_t)strtol(a[0], NULL, 0), 1, 0); }
 
 const struct act process_acts[] = {
@@ -155,6 +160,8 @@ const struct act process_acts[] = {
     {"ioprio", 1, io_priority},
     {"ioprio-user", 0, io_priority_user},
     {"robust-list", 1, robust_list},
+    {"set-owner", 1, set_owner},
+    {"set-owner-high", 1, set_owner_high},
     {"shm", 1, shared_segment},
     {NULL, 0, NULL},
 };

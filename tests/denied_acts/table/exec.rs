@@ -66,6 +66,10 @@ fn dropped() -> Vec<Act> {
             .run(&["exec-dropped", "/tmp"])
             .claimed_by(all())
             .bare(Succeeds),
+        act("starts a program that it wrote and made set-user-ID")
+            .run(&["exec-setuid", "{data}"])
+            .claimed_by(all())
+            .bare(Succeeds),
         act("starts a script that it wrote to its data")
             .run(&["exec-script", "{data}"])
             .claimed_by(all())

@@ -115,6 +115,14 @@ fn limits() -> Vec<Act> {
             &["ioprio", "{pid}"],
         ),
         everyone("renices all processes of its uid", &["renice-user"]),
+        limit(
+            "has the kernel signal a process outside",
+            &["set-owner", "{pid}"],
+        ),
+        limit(
+            "has the kernel signal a process outside, with high bits in the command",
+            &["set-owner-high", "{pid}"],
+        ),
         everyone(
             "ranks the input and output of all processes of its uid",
             &["ioprio-user"],
