@@ -94,7 +94,7 @@ fn limits() -> Vec<Act> {
             .run(name)
             .claimed_by([Seccomp.by("EPERM")])
             .bare(Succeeds)
-            // another launch of the same uid holds capabilities for a moment: EPERM from the kernel
+            // other launches of the same uid would answer EPERM
             .needs(needs::for_a_uid_of_its_own())
     };
     vec![
