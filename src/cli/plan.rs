@@ -22,7 +22,7 @@ pub struct PlanArgs {
 
 /// Prints the plan on stdout.
 pub fn run(args: &PlanArgs) -> u8 {
-    match run::resolve(&args.jail, &args.command) {
+    match run::resolve(&args.jail, &args.command, true) {
         Ok((host, plan)) if !args.json => {
             out(plan::render(&plan, &host.kernel));
             0

@@ -11,7 +11,7 @@ use super::terminal::{fail, say};
 use crate::events::Sink;
 use crate::host::{self, Host, Request};
 use crate::launch::{self, Failure};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Refusals, Runner};
 use crate::profile::{self, Overlay};
 use crate::supervisor;
 
@@ -80,23 +80,27 @@ pub fn run(args: &RunArgs) -> u8 {
 
 /// Profile to outcome: load, observe, resolve, launch, supervise.
 pub fn jail(flags: &JailFlags, command: &[String]) -> Result<u8, Stopped> {
-    let (_, plan) = resolve(flags, command)?;
+    let (host, plan) = resolve(flags, command, false)?;
     let sink = Sink::new(flags.events.as_deref().map(open_events).transpose()?);
     say(digest::start(&plan));
-    let outcome =
-        start(&plan, sink).map_err(|failure| Stopped(fail(failure.exit, &failure, None)))?;
+    let outcome = start(&plan, sink).map_err(|failure| Stopped(explain(&failure, &host)))?;
     say(digest::end(&plan, &outcome));
     Ok(outcome.code)
 }
 
 /// From flags to a plan; what stands in the way is printed.
-pub fn resolve(flags: &JailFlags, command: &[String]) -> Result<(Host, Plan), Stopped> {
+pub fn resolve(
+    flags: &JailFlags,
+    command: &[String],
+    probe: bool,
+) -> Result<(Host, Plan), Stopped> {
     let profile = profile::load(&flags.profile, &flags.overlay()).map_err(|problems| {
         say(problems);
         Stopped(super::FAILED)
     })?;
     let request = Request {
         command: command.to_vec(),
+        probe,
     };
     let host = host::observe(&profile, &request)
         .map_err(|error| Stopped(fail(error.exit, &error.message, error.hint.as_deref())))?;
@@ -113,6 +117,20 @@ fn start(plan: &Plan, sink: Sink) -> Result<supervisor::Outcome, Failure> {
         supervisor::Watch::new().map_err(|errno| Failure::outside("watching signals", errno))?;
     let launched = launch::launch(plan)?;
     supervisor::supervise(launched, plan, watch, sink)
+}
+
+/// A failed launch; where no namespaced jail can be had at all, that is a refusal with its usual causes.
+fn explain(failure: &Failure, host: &Host) -> u8 {
+    let code = fail(failure.exit, failure, None);
+    if failure.runner != Some(Runner::Workload)
+        && let Err(block) = host::probe_namespaces()
+    {
+        say(Refusals(vec![plan::refuse_namespaces(
+            block,
+            host.container,
+        )]));
+    }
+    code
 }
 
 /// Opens the file, or takes the descriptor, that `--events` names.

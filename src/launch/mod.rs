@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 
-use crate::plan::Step;
+use crate::plan::{Runner, Step};
 use crate::sys::launch_page::LaunchPage;
 
 pub use start::{launch, step_failure};
@@ -39,6 +39,8 @@ pub struct Failure {
     pub of: usize,
     /// What it does.
     pub what: String,
+    /// Who carried it out.
+    pub runner: Option<Runner>,
     /// Why it failed; none where the process was killed in it.
     pub errno: Option<Errno>,
     /// flowjail's exit code: 125, or 126 and 127 where execve itself failed.
@@ -52,6 +54,7 @@ impl Failure {
             step: 0,
             of: 0,
             what: what.into(),
+            runner: None,
             errno: Some(errno),
             exit: 125,
         }

@@ -120,6 +120,7 @@ fn supervised<T>(
             step: index + 1,
             of: recipe.steps.len(),
             what: step.to_string(),
+            runner: Some(step.runner()),
             errno: Some(errno),
             exit: 125,
         }
@@ -217,6 +218,7 @@ pub fn step_failure(
         step: step.max(1),
         of: steps.len(),
         what: text,
+        runner: what.map(Step::runner),
         errno,
         exit,
     }

@@ -65,7 +65,9 @@ fn load_filter(recipe: &Recipe) -> Result<(), Errno> {
         return notify::load_filter(&program);
     }
     let listener = notify::load_filter_with_listener(&program)?;
-    recipe.page.announce(|page| page.listener.store(listener, SeqCst));
+    recipe
+        .page
+        .announce(|page| page.listener.store(listener, SeqCst));
     Ok(())
 }
 

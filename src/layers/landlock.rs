@@ -101,6 +101,7 @@ fn rights(rule: &LandlockRule, abi: ABI) -> BitFlags<AccessFs> {
     let rights = match rule.access {
         Access::Read => read,
         Access::Execute => read | AccessFs::Execute,
+        Access::Link => AccessFs::MakeSym.into(),
         Access::Device => AccessFs::ReadFile | AccessFs::WriteFile,
         Access::Write => {
             read | AccessFs::WriteFile

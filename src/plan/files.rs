@@ -34,6 +34,8 @@ pub struct Grant {
     pub directory: bool,
     /// Whether it may be written.
     pub writable: bool,
+    /// Whether symbolic links may be made in it.
+    pub links: bool,
     /// Whether it is a device.
     pub device: bool,
     /// See [`super::Tree::owned_by_root`].
@@ -179,6 +181,7 @@ impl Collector<'_> {
             source,
             directory: fact.kind == PathKind::Directory,
             writable,
+            links: false,
             device: fact.kind == PathKind::Special,
             owned_by_root: None,
         });
@@ -213,6 +216,7 @@ impl Collector<'_> {
         self.grant(&fact, at.filter(|_| self.own_root), true);
         if let Some(grant) = self.files.grants.last_mut() {
             grant.owned_by_root = owned_by_root;
+            grant.links = entry.value.links;
         }
     }
 

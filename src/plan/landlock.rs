@@ -44,6 +44,8 @@ pub enum Access {
     Execute,
     /// Read; files written, made, renamed and removed. No links, devices, sockets or FIFOs are made.
     Write,
+    /// Symbolic links are made.
+    Link,
     /// A device is read and written, without ioctl commands.
     Device,
 }
@@ -73,6 +75,8 @@ pub fn resolve(profile: &Profile, host: &Host, files: &Files) -> Option<Landlock
             },
         );
     }
+    let linking = files.grants.iter().filter(|grant| grant.links);
+    linking.for_each(|grant| allow(&grant.at, Access::Link));
     files
         .executable
         .iter()

@@ -8,7 +8,9 @@ use super::{
 };
 use crate::filter::{Otherwise, Policy};
 use crate::host::{Host, NamespaceBlock, PathFact};
-use crate::profile::{JailKind, Layer, Level, Profile, Promise};
+use crate::profile::{
+    JailKind, Layer, Level, Profile, Promise, Sourced, env_matches, never_passed,
+};
 
 /// Resolves a profile against a host. Pure: the same values give the same plan.
 ///
@@ -79,7 +81,9 @@ fn kind(profile: &Profile, host: &Host) -> Option<Refusal> {
             hints: vec!["write `jail = \"auto\"` where user namespaces can be had".into()],
         });
     }
-    host.namespaces.err().map(|block| refuse_namespaces(block, host.container))
+    host.namespaces
+        .err()
+        .map(|block| refuse_namespaces(block, host.container))
 }
 
 /// The refusal where no namespaced jail can be had.
@@ -130,15 +134,12 @@ fn environment(profile: &Profile, host: &Host) -> Vec<(String, String)> {
     if off(profile, Layer::Env) {
         return host.env.clone().into_iter().collect();
     }
+    // A wide pattern never takes what would change how the program itself is loaded.
     let passes = |name: &str| {
-        profile
-            .env
-            .pass
-            .iter()
-            .any(|entry| match entry.value.strip_suffix('*') {
-                Some(start) => name.starts_with(start),
-                None => entry.value == name,
-            })
+        let named = |entry: &Sourced<String>| {
+            entry.value == name || env_matches(&entry.value, name) && !never_passed(name)
+        };
+        profile.env.pass.iter().any(named)
     };
     let mut env: BTreeMap<String, String> = host.env.clone();
     env.retain(|name, _| passes(name));
