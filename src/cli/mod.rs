@@ -28,7 +28,7 @@ enum Command {
     /// Get Flowise from npm when it is not there yet, and start it in its jail.
     ///
     /// Needs node 24 or 20. The first time it also needs npm, python3, make, a C++ compiler and about
-    /// 4.5 GB of disk; it takes two to ten minutes, can be interrupted, and goes on when it is run again.
+    /// 4 GB of disk; it takes two to ten minutes, can be interrupted, and goes on when it is run again.
     Up(up::UpArgs),
     /// Check a profile and say every problem at once.
     Check(check::CheckArgs),

@@ -137,13 +137,13 @@ impl Places {
     /// Takes the lock, waiting as long as another process has it.
     fn lock(&self, progress: &mut dyn Progress) -> Result<File, Error> {
         let failed = |source| Error::io("lock", &self.lock, source);
-        let options = OpenOptions::new()
-            .read(true)
-            .write(true)
+        let made = OpenOptions::new()
+            .append(true)
             .create(true)
-            .truncate(false)
             .open(&self.lock);
-        let file = options.map_err(failed)?;
+        made.map_err(failed)?;
+        // for reading only: the build, in its jail, has it as its standard input
+        let file = File::open(&self.lock).map_err(failed)?;
         let mut reported = false;
         loop {
             match file.try_lock() {
