@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -65,6 +65,14 @@ pub fn root() -> Need {
     }
 }
 
+/// The same, for a test that no other process of its ordinary user may disturb.
+pub fn for_a_uid_of_its_own() -> Need {
+    Need {
+        what: "root, for a uid of its own",
+        ..root()
+    }
+}
+
 /// Whether the tests themselves run as root.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
@@ -81,13 +89,8 @@ pub fn compiler() -> Need {
 
 /// A program of the system on which a test leans.
 pub fn program(name: &'static str) -> Need {
-    let found = Command::new(name)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
     let missing = (!found).then(|| "not in PATH".to_owned());
     Need {
         what: name,

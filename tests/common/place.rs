@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::start;
-
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// A folder that everyone may pass through; removed with the value.
 #[derive(Debug)]
 pub struct Place {
     path: PathBuf,
+    user: u32,
 }
 
 impl Place {
@@ -23,12 +22,19 @@ impl Place {
         let path = Path::new("/var/tmp").join(name);
         fs::create_dir(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
-        Ok(Self { path })
+        // No account has it, and it is not 65534, as which every id shows that is not mapped.
+        let user = 20_000 + (std::process::id() * 31 + number) % 40_000;
+        Ok(Self { path, user })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The ordinary user of this place, where the tests run as root.
+    pub fn user(&self) -> u32 {
+        self.user
     }
 
     /// A path in it.
@@ -40,7 +46,7 @@ impl Place {
     pub fn dir(&self, name: &str, mode: u32, owner: Owner) -> std::io::Result<PathBuf> {
         let path = self.join(name);
         fs::create_dir_all(&path)?;
-        settle(&path, mode, owner)?;
+        self.settle(&path, mode, owner)?;
         Ok(path)
     }
 
@@ -54,7 +60,7 @@ impl Place {
     ) -> std::io::Result<PathBuf> {
         let path = self.join(name);
         fs::write(&path, text)?;
-        settle(&path, mode, owner)?;
+        self.settle(&path, mode, owner)?;
         Ok(path)
     }
 
@@ -78,8 +84,15 @@ impl Place {
                 path.display()
             )));
         }
-        settle(&path, 0o755, Owner::Tests)?;
+        self.settle(&path, 0o755, Owner::Tests)?;
         Ok(path)
+    }
+
+    fn settle(&self, path: &Path, mode: u32, owner: Owner) -> std::io::Result<()> {
+        if owner == Owner::User && super::needs::is_root() {
+            chown(path, Some(self.user), Some(self.user))?;
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
     }
 }
 
@@ -96,11 +109,4 @@ pub enum Owner {
     Tests,
     /// Of the ordinary user; the same when the tests do not run as root.
     User,
-}
-
-fn settle(path: &Path, mode: u32, owner: Owner) -> std::io::Result<()> {
-    if owner == Owner::User && super::needs::is_root() {
-        chown(path, Some(start::USER_ID), Some(start::USER_ID))?;
-    }
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }

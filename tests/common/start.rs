@@ -7,17 +7,14 @@ use std::time::{Duration, Instant};
 
 use super::needs::is_root;
 
-/// The ordinary user of tests that run as root. No account, and not 65534, which every id shows as that
-/// a user namespace does not map.
-pub const USER_ID: u32 = 64321;
-
 /// Who starts a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Starter {
     /// uid 0.
     Root,
-    /// An ordinary user without groups and capabilities.
-    User,
+    /// An ordinary user without groups and capabilities: this uid where the tests run as root, else the
+    /// one that runs them.
+    User(u32),
     /// uid 0 in mount, pid, ipc and uts namespaces and with a /proc of its own, so that the machine is not
     /// touched.
     PrivateRoot,
@@ -32,7 +29,7 @@ const LEAK_AND_WAIT: &str = "\"$@\" 7</dev/null; exit $?";
 /// Root is needed for all but `User`.
 pub fn command(starter: Starter, program: &Path) -> Command {
     let mut command = match starter {
-        Starter::Root | Starter::User => Command::new("/bin/sh"),
+        Starter::Root | Starter::User(_) => Command::new("/bin/sh"),
         Starter::PrivateRoot => {
             let mut command = Command::new("unshare");
             command.args(["--mount", "--pid", "--fork", "--ipc", "--uts"]);
@@ -49,8 +46,10 @@ pub fn command(starter: Starter, program: &Path) -> Command {
     command.env_clear();
     command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
     command.env("HOME", "/nonexistent").current_dir("/");
-    if starter == Starter::User && is_root() {
-        command.uid(USER_ID).gid(USER_ID); // and no groups
+    if let Starter::User(id) = starter
+        && is_root()
+    {
+        command.uid(id).gid(id); // and no groups
     }
     command
 }

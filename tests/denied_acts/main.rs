@@ -16,8 +16,8 @@ use std::process::ExitCode;
 
 use act::{Act, Layer, Twin};
 use common::needs::{self, trial};
-use common::start::Starter;
 use libtest_mimic::{Failed, Trial};
+use show::Start;
 
 fn main() -> ExitCode {
     let acts = table::all();
@@ -53,10 +53,10 @@ fn trials_of(act: &Act) -> [Trial; 3] {
     let [as_root, as_user, twin] = [act.clone(), act.clone(), act.clone()];
     [
         trial(named("denied, started as root"), &with_root, move || {
-            show::show(&as_root, Starter::Root)
+            show::show(&as_root, Start::AsRoot)
         }),
         trial(named("denied, started as a user"), &needs, move || {
-            show::show(&as_user, Starter::User)
+            show::show(&as_user, Start::AsUser)
         }),
         trial(named("not denied without a jail"), twin_needs, move || {
             show::show_twin(&twin)

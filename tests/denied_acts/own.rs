@@ -11,18 +11,19 @@ use libtest_mimic::{Failed, Trial};
 use crate::act::Layer;
 use crate::common::needs::{self, trial};
 use crate::common::start::{self, Starter};
+use crate::show::Start;
 use crate::stage::{Answer, LIMIT, On, Stage};
 
 /// What is tried, by the probe's name for it.
 const TRIED: [(&str, &str); 18] = [
     ("signal", "kill"),
-    ("signal a thread of", "tgkill"),
-    ("signal a thread by number of", "tkill"),
+    ("signal by thread and group", "tgkill"),
+    ("signal by thread number", "tkill"),
     ("queue a signal for", "sigqueue"),
     ("signal by descriptor", "pidfd-signal"),
     ("take a descriptor of", "pidfd-getfd"),
     ("trace", "ptrace"),
-    ("read by call the memory of", "vm-read"),
+    ("read by process_vm_readv", "vm-read"),
     ("open the memory of", "mem"),
     ("read the environment of", "environ"),
     ("list the descriptors of", "fds"),
@@ -32,7 +33,7 @@ const TRIED: [(&str, &str); 18] = [
     ("pin to a CPU", "affinity"),
     ("schedule", "scheduler"),
     ("rank the input and output of", "ioprio"),
-    ("offer to the out-of-memory killer", "oom-score"),
+    ("mark for the out-of-memory killer", "oom-score"),
 ];
 
 /// `ESRCH` and `ENOENT` say that the process is not to be seen.
@@ -42,25 +43,26 @@ const DENIED: [&str; 5] = ["EPERM", "EACCES", "EROFS", "ESRCH", "ENOENT"];
 pub fn trials() -> Vec<Trial> {
     let starts = [
         (
-            Starter::Root,
+            Start::AsRoot,
             "started as root",
             vec![needs::root(), needs::compiler()],
         ),
-        (Starter::User, "started as a user", vec![needs::compiler()]),
+        (Start::AsUser, "started as a user", vec![needs::compiler()]),
     ];
-    let one = |(starter, words, needs): &(Starter, &str, Vec<needs::Need>)| {
-        let starter = *starter;
+    let one = |(start, words, needs): &(Start, &str, Vec<needs::Need>)| {
+        let start = *start;
         TRIED.map(|(verb, act)| {
-            let name = format!("flowjail itself: the workload cannot {verb} it, {words}");
-            trial(name, needs, move || is_out_of_reach(starter, act))
+            let name = format!("the workload cannot {verb} flowjail's own processes: {words}");
+            trial(name, needs, move || is_out_of_reach(start, act))
         })
     };
     starts.iter().flat_map(one).collect()
 }
 
-fn is_out_of_reach(starter: Starter, act: &str) -> Result<(), Failed> {
+fn is_out_of_reach(start: Start, act: &str) -> Result<(), Failed> {
     let probe = crate::common::probe::path().as_ref()?;
     let stage = Stage::new(probe)?;
+    let starter = start.on(&stage);
     let mut wrong = Vec::new();
 
     let init = stage.jailed(starter, &On::All, &[act.to_owned(), "1".to_owned()])?;

@@ -6,10 +6,28 @@ use crate::act::{Act, Claim, Layer, Twin};
 use crate::common::start::Starter;
 use crate::stage::{Answer, On, Stage};
 
+/// How the jail is started.
+#[derive(Clone, Copy, Debug)]
+pub enum Start {
+    AsRoot,
+    AsUser,
+}
+
+impl Start {
+    /// The one who starts it there.
+    pub fn on(self, stage: &Stage) -> Starter {
+        match self {
+            Self::AsRoot => Starter::Root,
+            Self::AsUser => stage.user(),
+        }
+    }
+}
+
 /// The jailed ways of one act with one starter; every way is tried, and all that went wrong is told.
-pub fn show(act: &Act, starter: Starter) -> Result<(), Failed> {
+pub fn show(act: &Act, start: Start) -> Result<(), Failed> {
     let probe = crate::common::probe::path().as_ref()?;
     let stage = Stage::new(probe)?;
+    let starter = start.on(&stage);
     let arguments: Vec<_> = act.arguments.iter().map(|text| stage.fill(text)).collect();
     let mut wrong = Vec::new();
 
@@ -73,7 +91,7 @@ pub fn show_twin(act: &Act) -> Result<(), Failed> {
         return Err("has no twin".into());
     };
     let starter = match twin {
-        Twin::User => Starter::User,
+        Twin::User => stage.user(),
         Twin::Root => Starter::PrivateRoot,
     };
     let answer = stage.bare(starter, &arguments)?;

@@ -11,7 +11,7 @@ use crate::common::place::{Owner, Place};
 use crate::common::start::{self, Starter};
 
 /// Long enough for a busy machine; an act that takes it hangs, and that is a failure.
-pub const LIMIT: Duration = Duration::from_secs(20);
+pub const LIMIT: Duration = Duration::from_secs(10);
 /// What of the caller's must not be seen inside.
 pub const SECRET: &str = "FLOWJAIL_TEST_SECRET";
 
@@ -39,18 +39,29 @@ impl Stage {
         place.dir("outside", 0o755, Owner::Tests)?;
         place.file("outside/decoy", "decoy\n", 0o644, Owner::Tests)?;
         place.dir("outside/open", 0o777, Owner::Tests)?;
-        place.file("outside/open/file", "text\n", 0o666, Owner::User)?;
         place.dir("readonly", 0o777, Owner::User)?;
-        place.file("readonly/file", "text\n", 0o666, Owner::User)?;
         place.program_copy("readonly/program", &probe)?;
         place.dir("data", 0o700, Owner::User)?;
         place.dir("data/folder", 0o700, Owner::User)?;
-        place.file("data/file", "text\n", 0o600, Owner::User)?;
         if is_root() {
             with_privilege(&place, &probe)?;
         }
-        let outsider = Outsider::start(&probe, &place.join("outside/open"))?;
+        let user = Starter::User(place.user());
+        let outsider = Outsider::start(user, &probe, &place.join("outside/open"))?;
         Ok(Self { place, outsider })
+    }
+
+    /// Before each run: what an earlier one may have changed.
+    fn reset(&self) -> std::io::Result<()> {
+        for name in ["outside/open/file", "readonly/file", "data/file"] {
+            self.place.file(name, "text\n", 0o666, Owner::User)?;
+        }
+        Ok(())
+    }
+
+    /// The ordinary user of the stage.
+    pub fn user(&self) -> Starter {
+        Starter::User(self.place.user())
     }
 
     /// The path of something on the stage.
@@ -91,6 +102,7 @@ impl Stage {
 
     /// The probe's answer without a jail.
     pub fn bare(&self, starter: Starter, arguments: &[String]) -> std::io::Result<Answer> {
+        self.reset()?;
         let mut command = start::command(starter, &self.join("bin/probe"));
         command.args(arguments);
         let ended = start::finish(leaky(command), "", LIMIT)?;
@@ -118,6 +130,7 @@ impl Stage {
         on: &On,
         arguments: &[String],
     ) -> std::io::Result<(Command, PathBuf)> {
+        self.reset()?;
         let events = self.join("outside/open/events.jsonl");
         self.place
             .file("jail.toml", &self.profile(on), 0o644, Owner::Tests)?;
@@ -237,7 +250,7 @@ impl Answer {
 
     /// Whether an event tells of this call.
     pub fn tells_of(&self, call: &str) -> bool {
-        self.events.contains(&format!("\"{call}\""))
+        self.events.contains(&format!("\"syscall\":\"{call}\""))
     }
 }
 
@@ -253,8 +266,8 @@ struct Outsider {
 }
 
 impl Outsider {
-    fn start(probe: &Path, dir: &Path) -> std::io::Result<Self> {
-        let mut child = start::command(Starter::User, probe)
+    fn start(starter: Starter, probe: &Path, dir: &Path) -> std::io::Result<Self> {
+        let mut child = start::command(starter, probe)
             .arg("serve")
             .arg(dir)
             .stdin(Stdio::piped())

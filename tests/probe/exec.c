@@ -38,6 +38,16 @@ static long exec_dropped(char **a) {
         return -1;
     return with_removed(exec_done(path, "exec-dropped", path), path);
 }
+/* A program of its own with the set-user-ID bit, for whoever may start it later. */
+static long exec_setuid(char **a) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/setuid.%d", a[0], getpid());
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+    if (fd < 0 || copy_self_to(fd) || fchmod(fd, 04755))
+        return with_closed(-1, fd);
+    close(fd);
+    return with_removed(exec_done(path, "exec-setuid", path), path);
+}
 static long exec_script(char **a) {
     static const char text[] = "#!/bin/sh\nrm -f \"$0\"\necho exec-script ok\n";
     char path[4096], *argv[] = {path, NULL};
@@ -172,7 +182,7 @@ static long threads_many(char **a) {
 const struct act exec_acts[] = {
     {"exec", 1, exec_program},        {"exec-self", 0, exec_self},
     {"exec-copy", 1, exec_copy},      {"exec-dropped", 1, exec_dropped},
-    {"exec-script", 1, exec_script},  {"memfd", 0, memfd},
+    {"exec-setuid", 1, exec_setuid},  {"exec-script", 1, exec_script},  {"memfd", 0, memfd},
     {"exec-memfd", 0, exec_memfd},    {"execveat", 1, execveat_empty},
     {"exec-gain", 2, exec_gain},      {"gained-root", 0, gained_root},
     {"fork", 0, fork_raw},            {"fork-high", 0, fork_high},

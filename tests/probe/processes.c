@@ -95,10 +95,23 @@ static long renice(char **a) { return syscall(SYS_setpriority, (long)PRIO_PROCES
 static long renice_high(char **a) {
     return syscall(SYS_setpriority, (long)PRIO_PROCESS, (1L << 32) | pid_of(a), 0L);
 }
-/* Pid 0 with PRIO_USER is everyone of the same uid. */
+/*
+ * Calls on everyone of the same uid. EPERM is the kernel's answer, too, while one of them holds more
+ * capabilities than the caller, as a launcher does for a moment: so it is asked for a while.
+ */
+static long patiently(long number, long which, long who, long value) {
+    long result = -1;
+    for (int i = 0; i < 50 && result < 0; i++) {
+        result = syscall(number, which, who, value);
+        if (result < 0 && errno == EPERM)
+            usleep(4000);
+    }
+    return result;
+}
+/* Pid 0 with PRIO_USER is everyone of the caller's uid. */
 static long renice_user(char **a) {
     (void)a;
-    return syscall(SYS_setpriority, (long)PRIO_USER, 0L, 0L);
+    return patiently(SYS_setpriority, PRIO_USER, 0, 0);
 }
 static long nice_read(char **a) { return syscall(SYS_getpriority, (long)PRIO_PROCESS, pid_of(a)); }
 static long affinity(char **a) {
@@ -115,12 +128,17 @@ static long io_priority(char **a) {
 }
 static long io_priority_user(char **a) {
     (void)a;
-    return syscall(SYS_ioprio_set, 3L, (long)getuid(), IO_CLASS_BEST_EFFORT_4);
+    return patiently(SYS_ioprio_set, 3, (long)getuid(), IO_CLASS_BEST_EFFORT_4);
 }
 static long robust_list(char **a) {
     void *head;
     size_t length;
     return syscall(SYS_get_robust_list, pid_of(a), &head, &length);
+}
+/* The kernel sends a signal to the owner of a descriptor. */
+static long set_owner(char **a) { return syscall(SYS_fcntl, 0L, (long)F_SETOWN, pid_of(a)); }
+static long set_owner_high(char **a) {
+    return syscall(SYS_fcntl, 0L, (1L << 32) | F_SETOWN, pid_of(a));
 }
 static long shared_segment(char **a) { return shmget((key_t)strtol(a[0], NULL, 0), 1, 0); }
 
@@ -155,6 +173,8 @@ const struct act process_acts[] = {
     {"ioprio", 1, io_priority},
     {"ioprio-user", 0, io_priority_user},
     {"robust-list", 1, robust_list},
+    {"set-owner", 1, set_owner},
+    {"set-owner-high", 1, set_owner_high},
     {"shm", 1, shared_segment},
     {NULL, 0, NULL},
 };

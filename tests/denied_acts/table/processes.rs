@@ -2,6 +2,7 @@
 use crate::act::Layer::{Ipc, Landlock, Mounts, Pid, Seccomp, UserNamespace};
 use crate::act::Outcome::{Succeeds, SucceedsOr};
 use crate::act::{Act, act};
+use crate::common::needs;
 
 pub fn acts() -> Vec<Act> {
     [signals(), traces(), limits(), views()].concat()
@@ -35,7 +36,7 @@ fn signals() -> Vec<Act> {
         ),
         act("signals all processes")
             .run(&["kill-all"])
-            .claimed_by([Pid.by("ESRCH"), Seccomp.by("EPERM")])
+            .claimed_by([Seccomp.by("EPERM")])
             .bare(Succeeds),
     ]
 }
@@ -63,7 +64,7 @@ fn traces() -> Vec<Act> {
         trace(
             "takes a descriptor of a process outside",
             &["pidfd-getfd", "{pid}"],
-            "pidfd_getfd",
+            "pidfd_open",
         )
         .bare(Succeeds),
         act("asks to be traced")
@@ -93,6 +94,8 @@ fn limits() -> Vec<Act> {
             .run(name)
             .claimed_by([Seccomp.by("EPERM")])
             .bare(Succeeds)
+            // other launches of the same uid would answer EPERM
+            .needs(needs::for_a_uid_of_its_own())
     };
     vec![
         limit(
@@ -112,6 +115,14 @@ fn limits() -> Vec<Act> {
             &["ioprio", "{pid}"],
         ),
         everyone("renices all processes of its uid", &["renice-user"]),
+        limit(
+            "has the kernel signal a process outside",
+            &["set-owner", "{pid}"],
+        ),
+        limit(
+            "has the kernel signal a process outside, with high bits in the command",
+            &["set-owner-high", "{pid}"],
+        ),
         everyone(
             "ranks the input and output of all processes of its uid",
             &["ioprio-user"],
@@ -132,7 +143,7 @@ fn views() -> Vec<Act> {
             .bare(Succeeds),
         act("lists the descriptors of a process outside")
             .run(&["fds", "{pid}"])
-            .claimed_by([UserNamespace.by("EACCES").or("EPERM"), own_proc()])
+            .claimed_by([own_proc()])
             .bare(Succeeds),
         act("finds a shared memory segment outside")
             .run(&["shm", "{shm}"])
