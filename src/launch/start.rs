@@ -70,6 +70,9 @@ pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
     let listener = await_workload(&recipe, &jail)?;
     confine::confine_supervisor(&recipe, &filter)
         .map_err(|errno| Failure::outside("confining the supervisor", errno))?;
+    recipe
+        .page
+        .announce(|page| page.supervisor_confined.store(1, SeqCst));
     let Recipe { page, steps, .. } = recipe;
     let init = jail
         .finished()

@@ -96,6 +96,13 @@ fn execute(recipe: &Recipe) -> Result<(), Errno> {
     let env: Vec<CString> = pairs.collect::<Result<_, _>>()?;
     await_init(recipe)?;
     recipe.page.announce(|page| page.executing.store(1, SeqCst));
+    // With a listener the execve itself waits for a supervisor that is confined by then.
+    if plan.filter.as_ref().is_none_or(|filter| !filter.mediated_exec) {
+        let confined = |page: &Words| page.supervisor_confined.load(SeqCst) == 1;
+        if !recipe.page.wait(PATIENCE, confined) {
+            return Err(Errno::ETIMEDOUT);
+        }
+    }
     match nix::unistd::execve(&program, &argv, &env) {
         Err(errno) => Err(errno),
         Ok(never) => match never {},
