@@ -97,7 +97,11 @@ fn execute(recipe: &Recipe) -> Result<(), Errno> {
     await_init(recipe)?;
     recipe.page.announce(|page| page.executing.store(1, SeqCst));
     // With a listener the execve itself waits for a supervisor that is confined by then.
-    if plan.filter.as_ref().is_none_or(|filter| !filter.mediated_exec) {
+    if plan
+        .filter
+        .as_ref()
+        .is_none_or(|filter| !filter.mediated_exec)
+    {
         let confined = |page: &Words| page.supervisor_confined.load(SeqCst) == 1;
         if !recipe.page.wait(PATIENCE, confined) {
             return Err(Errno::ETIMEDOUT);
