@@ -5,7 +5,9 @@
 //!                 parse          check      resolve                 layers in the child, supervisor beside it
 //! ```
 #[cfg(not(target_os = "linux"))]
-compile_error!("flowjail builds on Linux only: it is made of Linux namespaces, seccomp and Landlock");
+compile_error!(
+    "flowjail builds on Linux only: it is made of Linux namespaces, seccomp and Landlock"
+);
 
 pub mod cli;
 pub mod profile;
