@@ -24,7 +24,10 @@ impl Numbers {
         let ping = rate(&["ping", "3"])?;
         let predict = rate(&["predict", "3", "4", "--flow", &flow])?;
         let rss = |pid: i32| procs::rss_kib(pid) / 1024;
-        let beside = server.tree().into_iter().filter(|p| p.pid != server.node.pid);
+        let beside = server
+            .tree()
+            .into_iter()
+            .filter(|p| p.pid != server.node.pid);
         Ok(Self {
             ready_s: server.ready.as_secs_f64(),
             rss_mb: rss(server.node.pid),

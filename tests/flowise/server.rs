@@ -111,6 +111,8 @@ fn bare(site: &Site, start: &Start, port: u16) -> Command {
         .arg(site.install.join("node_modules/flowise/bin/run"))
         .arg("start")
         .env("HOME", home)
+        // Its command line asks for the account otherwise, and the tests' plain uid has none.
+        .env("SHELL", "/bin/sh")
         .env("LOG_PATH", start.data.join("logs"))
         .env("HOST", "127.0.0.1")
         .env("PORT", port.to_string())

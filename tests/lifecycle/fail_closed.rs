@@ -1,0 +1,143 @@
+//! Each step of the launch made to fail in turn, by a seccomp filter around flowjail.
+
+use crate::kit::jail::{self, Ended};
+use crate::kit::procs;
+use crate::kit::who::Who;
+use crate::kit::{Check, ensure};
+use crate::stage::{Stage, compiled};
+use std::time::{Duration, Instant};
+
+/// One call that the kernel refuses: the call, its condition and errno as `failer` reads them, and
+/// the words of which the report must have one.
+pub struct Fault {
+    /// `SYSCALL` or `SYSCALL:ARG=VALUE/MASK`.
+    pub call: &'static str,
+    errno: i32,
+    /// Only a start as root makes this call.
+    pub root_only: bool,
+}
+
+const EPERM: i32 = 1;
+const EIO: i32 = 5;
+
+const fn fault(call: &'static str, errno: i32) -> Fault {
+    Fault {
+        call,
+        errno,
+        root_only: false,
+    }
+}
+
+/// The calls that the launch makes, in about its order.
+pub const FAULTS: [Fault; 18] = [
+    fault("clone3", EIO),
+    fault("setsid", EPERM),
+    fault("sethostname", EPERM),
+    fault("mount", EIO),
+    fault("open_tree", EIO),
+    fault("move_mount", EIO),
+    fault("mount_setattr", EIO),
+    fault("pivot_root", EIO),
+    fault("umount2", EIO),
+    // Setting a limit asks for no old value.
+    fault("prlimit64:3=0", EIO),
+    fault("setresuid", EPERM),
+    fault("capset", EPERM),
+    fault("prctl:0=28", EPERM),
+    fault("prctl:0=38", EIO),
+    fault("prctl:0=1", EIO),
+    fault("landlock_restrict_self", EIO),
+    fault("seccomp:0=1", EIO),
+    fault("execve", EIO),
+];
+
+/// flowjail behind the filter ends with 125 and a report that names the step; the command never ran
+/// and nothing lives on.
+pub fn fails_closed(who: Who, fault: &Fault) -> Check {
+    let stage = Stage::new("fault", who)?;
+    let (ended, ran, left) = behind(&stage, &[(fault.call, fault.errno)])?;
+    ensure(!ran, || format!("the command ran: {ended:?}"))?;
+    ensure(ended.code == 125, || format!("not 125: {ended:?}"))?;
+    ensure(step_of(&ended.stderr).is_some(), || {
+        format!("no `step N of M`: {ended:?}")
+    })?;
+    ensure(left.is_empty(), || format!("left behind: {left:?}"))
+}
+
+/// The twin: behind a filter that refuses a call nobody makes, the command runs.
+pub fn runs_behind_a_filter_that_hits_nothing(who: Who) -> Check {
+    let stage = Stage::new("twin", who)?;
+    let (ended, ran, _) = behind(&stage, &[("setns", EPERM)])?;
+    ensure(ran && ended.code == 0, || format!("ran: {ran}, {ended:?}"))
+}
+
+/// Runs `actor mark` behind the filter: the end, whether it ran, and what lives on.
+pub fn behind(
+    stage: &Stage,
+    faults: &[(&str, i32)],
+) -> Result<(Ended, bool, Vec<procs::Proc>), String> {
+    let failer = compiled("failer")?.display().to_string();
+    let mut prefix = vec![failer];
+    for (call, errno) in faults {
+        prefix.extend([(*call).to_owned(), errno.to_string()]);
+    }
+    prefix.push("--".to_owned());
+    let mark = stage.work("mark").display().to_string();
+    let prefix: Vec<&str> = prefix.iter().map(String::as_str).collect();
+    let command = stage.behind(&prefix, &[], &["mark", &mark]);
+    let mut live = stage.live("fault", command);
+    let mut seen = Vec::new();
+    let end = Instant::now() + Duration::from_secs(15);
+    // The tree is gone in milliseconds: what it was is collected while it lives.
+    while live
+        .jail
+        .child
+        .try_wait()
+        .map_err(|e| e.to_string())?
+        .is_none()
+        && Instant::now() < end
+    {
+        for process in live.jail.tree() {
+            if !seen.contains(&process) {
+                seen.push(process);
+            }
+        }
+    }
+    let ended = live.jail.end(Duration::from_secs(1))?;
+    let left = procs::survivors(&seen, Duration::from_millis(500));
+    Ok((ended, stage.work("mark").exists(), left))
+}
+
+/// N and M of `step N of M`.
+fn step_of(stderr: &str) -> Option<(u32, u32)> {
+    let mut words = stderr.split("step ").skip(1).map(str::split_whitespace);
+    words.find_map(|mut w| {
+        let number = |w: &str| w.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok();
+        let n = number(w.next()?)?;
+        (w.next()? == "of").then_some(())?;
+        Some((n, number(w.next()?)?))
+    })
+}
+
+/// The steps that the faults reach, against the steps that the plan prints.
+pub fn the_faults_reach_most_steps_of_the_plan(who: Who) -> Check {
+    let mut reached = std::collections::BTreeSet::new();
+    let mut total = 0;
+    for fault in FAULTS.iter().filter(|f| !f.root_only || who == Who::Root) {
+        let stage = Stage::new("steps", who)?;
+        let (ended, _, _) = behind(&stage, &[(fault.call, fault.errno)])?;
+        if let Some((n, m)) = step_of(&ended.stderr) {
+            reached.insert(n);
+            total = total.max(m);
+        }
+    }
+    let plan = jail::flowjail(who, &["plan", "--profile", "base", "--", "/bin/true"]).output();
+    let plan = plan.map(|o| o.stdout).unwrap_or_default();
+    println!(
+        "launch {}: steps {reached:?} of {total} made to fail",
+        who.word()
+    );
+    ensure(reached.len() >= 10, || {
+        format!("{reached:?} of {total}\n{}", String::from_utf8_lossy(&plan))
+    })
+}
