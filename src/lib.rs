@@ -10,5 +10,7 @@ compile_error!(
 );
 
 pub mod cli;
+pub mod filter;
 pub mod profile;
+pub mod sys;
 pub mod syscalls;

@@ -1,1 +1,58 @@
+//! What the kernel and the place offer, observed once; a value, so that every test can make one up.
+#![forbid(unsafe_code)]
 
+mod command;
+mod elf;
+mod namespaces;
+mod observe;
+mod paths;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+pub use command::{Command, CommandError};
+pub use namespaces::NamespaceBlock;
+pub use observe::observe;
+pub use paths::{PathFact, PathKind};
+
+/// The host, as `plan::resolve` reads it.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// The kernel's release, for the reader only: nothing is decided by it.
+    pub kernel: String,
+    /// The real user id that flowjail was started with.
+    pub uid: u32,
+    /// The real group id.
+    pub gid: u32,
+    /// Supplementary groups and their names.
+    pub groups: Vec<(u32, String)>,
+    /// Whether user, mount, pid, ipc, uts and cgroup namespaces can be made and used, found by doing.
+    pub namespaces: Result<(), NamespaceBlock>,
+    /// The Landlock ABI, or the errno of landlock_create_ruleset(2).
+    pub landlock: Result<i32, Errno>,
+    /// Whether a seccomp listener with WAIT_KILLABLE_RECV can be had.
+    pub listener: Result<(), Errno>,
+    /// Whether this start may set `vm.memfd_noexec` of a new pid namespace (Linux 6.3, started as root).
+    pub memfd_noexec: bool,
+    /// Whether a container holds flowjail itself.
+    pub container: bool,
+    /// The caller's environment; names or values that are not UTF-8 are left out.
+    pub env: BTreeMap<String, String>,
+    /// The text of /etc/hosts.
+    pub etc_hosts: String,
+    /// The command, resolved to one program.
+    pub command: Command,
+    /// Values of the profile's variables.
+    pub variables: BTreeMap<String, String>,
+    /// What the paths of the profile are on this host.
+    pub paths: BTreeMap<PathBuf, PathFact>,
+}
+
+/// What the command line asks for beside the profile.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The command and its arguments; empty: the profile's.
+    pub command: Vec<String>,
+}

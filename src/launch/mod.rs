@@ -1,1 +1,71 @@
+//! The launch: a plan's steps carried out by the supervisor, init and the workload, in the plan's order.
+#![forbid(unsafe_code)]
 
+mod confine;
+mod init;
+mod recipe;
+mod start;
+mod workload;
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+
+use crate::filter::Program;
+use crate::plan::Step;
+use crate::sys::launch_page::LaunchPage;
+
+pub use confine::close_in;
+pub use start::{launch, step_failure};
+
+/// A jail whose program is about to be executed: it waits for the supervisor to answer its execve.
+pub struct Launched {
+    /// init.
+    pub init: OwnedFd,
+    /// Where denied calls arrive; none without a listener.
+    pub listener: Option<OwnedFd>,
+    /// Ends when the program was executed, or never will be.
+    pub executing: OwnedFd,
+    /// What init and the workload leave behind.
+    pub page: LaunchPage,
+    /// The plan's steps; the last is execve.
+    pub steps: Vec<Step>,
+    /// The supervisor's own filter, to be loaded with [`close_in`] once it needs no file any more.
+    pub filter: Program,
+}
+
+/// A step that failed; the program was not executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The step's number, from 1; 0 for what is in no list.
+    pub step: usize,
+    /// How many there are.
+    pub of: usize,
+    /// What it does.
+    pub what: String,
+    /// Why it failed; none where the process was killed in it.
+    pub errno: Option<Errno>,
+    /// flowjail's exit code: 125, or 126 and 127 where execve itself failed.
+    pub exit: u8,
+}
+
+impl Failure {
+    /// A failure beside the list of steps.
+    pub fn outside(what: &str, errno: Errno) -> Failure {
+        Failure { step: 0, of: 0, what: what.into(), errno: Some(errno), exit: 125 }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        match self.step {
+            0 => write!(out, "{} failed", self.what)?,
+            step => write!(out, "step {step} of {} failed: {}", self.of, self.what)?,
+        }
+        match self.errno {
+            Some(errno) => write!(out, ": {} ({errno:?})", errno.desc()),
+            None => write!(out, ": the process was killed"),
+        }
+    }
+}

@@ -1,1 +1,102 @@
+//! The plan: what will be done, as data, in the order in which it will be done.
+//!
+//! `resolve` is pure: a profile and a host go in, a plan or refusals come out. [`Plan::steps`] is the one list
+//! that the printed plan, the launching processes and the error text ("step 7 of 34") all use.
+#![forbid(unsafe_code)]
 
+mod confine;
+mod files;
+mod ids;
+mod landlock;
+mod mounts;
+mod promises;
+mod refusal;
+mod resolve;
+mod step;
+mod text;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::filter::Policy;
+use crate::profile::Layer;
+
+pub use ids::IdPlan;
+pub use landlock::{Access, DNS, LandlockPlan, LandlockRule};
+pub use mounts::{Mount, Tree};
+pub use promises::{Holding, PromiseLine};
+pub use refusal::{Refusal, Refusals};
+pub use resolve::resolve;
+pub use step::{Runner, Step};
+pub use text::render;
+
+/// Everything that a launch does, resolved against one host.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// The profile's name.
+    pub profile: String,
+    /// The jail's name.
+    pub name: String,
+    /// The kind of jail: always namespaced for now.
+    pub kind: &'static str,
+    /// The program that the kernel executes.
+    pub program: PathBuf,
+    /// Its arguments, from the name on.
+    pub argv: Vec<String>,
+    /// Its whole environment.
+    pub env: Vec<(String, String)>,
+    /// Its working directory, as the jail sees it.
+    pub cwd: PathBuf,
+    /// Whose ids it has.
+    pub ids: IdPlan,
+    /// Whether it has an empty network namespace instead of the host's network.
+    pub no_network: bool,
+    /// What its root is made of; empty: the host's own root is seen.
+    pub mounts: Vec<Mount>,
+    /// Its Landlock rules; none where the layer is off or cannot be had.
+    pub landlock: Option<LandlockPlan>,
+    /// Its resource limits: name, number of the resource, value.
+    pub rlimits: Vec<(&'static str, u32, u64)>,
+    /// Its system call filter; none where the layer is off.
+    pub filter: Option<FilterPlan>,
+    /// Filters of flowjail's own processes.
+    #[serde(skip)]
+    pub own_filters: OwnFilters,
+    /// Layers that the profile has switched off.
+    pub layers_off: Vec<Layer>,
+    /// What is promised, and what holds it.
+    pub promises: Vec<PromiseLine>,
+    /// What the reader should know beside the promises.
+    pub notes: Vec<String>,
+}
+
+/// The workload's system call filter.
+#[derive(Debug, Clone, Serialize)]
+pub struct FilterPlan {
+    /// Allowed and answered calls, and what happens to the rest.
+    #[serde(skip)]
+    pub policy: Policy,
+    /// Whether the supervisor sees what is denied.
+    pub listener: bool,
+    /// Whether execve is allowed to the first call only.
+    pub mediated_exec: bool,
+    /// How many system calls are allowed in some form.
+    pub allowed: usize,
+}
+
+/// The filters of init and the supervisor.
+#[derive(Debug, Clone)]
+pub struct OwnFilters {
+    /// For init.
+    pub init: Policy,
+    /// For the supervisor.
+    pub supervisor: Policy,
+}
+
+impl Plan {
+    /// Whether a layer is applied.
+    pub fn has(&self, layer: Layer) -> bool {
+        !self.layers_off.contains(&layer)
+    }
+}

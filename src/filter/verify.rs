@@ -1,0 +1,113 @@
+//! The self-check: a program against the policy that it was made from.
+#![forbid(unsafe_code)]
+
+use super::compile::Program;
+use super::error::Error;
+use super::interpret::interpret;
+use super::policy::{AUDIT_ARCH, Call, Policy, X32, width_bits};
+use crate::syscalls::{Compare, Condition, Rule};
+
+/// Beyond the last number of any known kernel.
+const NUMBERS: u32 = 512;
+
+/// A process id for the check; the highest that the kernel gives out.
+const OWN_PID: u32 = (1 << 22) - 1;
+
+/// Fails on the first call that the program and the policy judge differently.
+pub(super) fn verify(policy: &Policy, program: &Program) -> Result<(), Error> {
+    let insns = program.with_own_pid(OWN_PID);
+    let numbers = (0..NUMBERS).chain([X32 - 1, X32, X32 + 1, u32::MAX]);
+    let plain = numbers.map(|nr| Call::new(nr, [0; 6]));
+    // i386, the other of our two, and nonsense.
+    let foreign = [0x4000_0003, 0xc000_003e, 0xc000_00b7, 0, !AUDIT_ARCH]
+        .into_iter()
+        .flat_map(|arch| {
+            [0, 1, 59, 221].map(|nr| Call {
+                arch,
+                ..Call::new(nr, [0; 6])
+            })
+        });
+    let rules = policy
+        .answer
+        .iter()
+        .map(|(rule, _)| rule)
+        .chain(&policy.allow);
+    let edges = rules.flat_map(|rule| probes(rule, OWN_PID));
+    for call in plain.chain(foreign).chain(edges) {
+        let expected = policy.decide(&call, OWN_PID);
+        let found = interpret(&insns, &call).ok();
+        if found != Some(expected) {
+            return Err(Error::SelfCheck {
+                call,
+                expected,
+                found,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Calls at the edges of a rule: for each conjunction one that satisfies it, then for each condition
+/// of it some that are one bit or one number off, in the half that the kernel drops too.
+pub fn probes(rule: &Rule, own_pid: u32) -> Vec<Call> {
+    let mut calls = vec![Call::new(rule.number, [u64::MAX; 6])];
+    for all in &rule.when {
+        for rest in [0, u64::MAX] {
+            let base = satisfying(all, rest, own_pid);
+            calls.push(Call::new(rule.number, base));
+            for condition in all {
+                calls.extend(off_by_one(condition, base).map(|args| Call::new(rule.number, args)));
+            }
+        }
+    }
+    calls
+}
+
+/// Arguments that satisfy a conjunction, with `rest` in every bit that no condition is about.
+fn satisfying(all: &[Condition], rest: u64, own_pid: u32) -> [u64; 6] {
+    let mut args = [rest; 6];
+    for condition in all {
+        let kept = condition.mask & width_bits(condition.width);
+        let value = match condition.compare {
+            Compare::Equal => condition.value,
+            Compare::NotEqual => condition.value ^ lowest(kept),
+            Compare::OwnPid => u64::from(own_pid),
+        };
+        let arg = &mut args[usize::from(condition.arg)];
+        *arg = (*arg & !kept) | (value & kept);
+    }
+    args
+}
+
+fn off_by_one(condition: &Condition, base: [u64; 6]) -> impl Iterator<Item = [u64; 6]> + use<> {
+    let arg = usize::from(condition.arg);
+    let kept = condition.mask & width_bits(condition.width);
+    let good = base[arg];
+    let highest = 1 << (63 - kept.leading_zeros());
+    let flips = [
+        lowest(kept),
+        highest,
+        lowest(!kept),
+        1 << 31,
+        1 << 32,
+        1 << 63,
+        u64::MAX,
+    ];
+    let flipped = flips.into_iter().map(move |bits| good ^ bits);
+    let near = [
+        good.wrapping_add(1),
+        good.wrapping_sub(1),
+        condition.value,
+        0,
+        u64::MAX,
+    ];
+    flipped.chain(near).map(move |value| {
+        let mut args = base;
+        args[arg] = value;
+        args
+    })
+}
+
+fn lowest(bits: u64) -> u64 {
+    bits & bits.wrapping_neg()
+}

@@ -1,0 +1,144 @@
+//! The jail's pid 1: it builds the jail, forks the workload, confines itself, reaps, and forwards signals.
+#![forbid(unsafe_code)]
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpid, setsid};
+
+use super::confine;
+use super::recipe::Recipe;
+use super::workload;
+use crate::layers::{ids, mounts, process};
+use crate::plan::{Runner, Step};
+use crate::profile::Layer;
+use crate::sys::process::{self as sys_process, Forked};
+
+/// Exit code of init when a step failed; the page says which.
+pub const STEP_FAILED: i32 = 125;
+
+/// How long init waits for the supervisor to write the id maps.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs as init until the workload ends; `trees` were opened by a supervisor that is root.
+pub fn run(recipe: &Recipe, trees: Vec<OwnedFd>) -> ! {
+    let ended = build(recipe, trees).and_then(|workload| {
+        confine::drop_privilege(recipe.plan)?;
+        sys_process::close_range(0, i32::MAX, true)?;
+        confine::close_in(recipe.plan, &recipe.init)?;
+        Ok(workload)
+    });
+    match ended {
+        Ok(workload) => {
+            recipe.page.announce(|page| page.init_confined.store(1, SeqCst));
+            reap(recipe, workload)
+        }
+        Err(errno) => {
+            recipe.failed(errno);
+            sys_process::exit_now(STEP_FAILED)
+        }
+    }
+}
+
+fn build(recipe: &Recipe, trees: Vec<OwnedFd>) -> Result<Pid, Errno> {
+    if !recipe.page.wait(PATIENCE, |page| page.mapped.load(SeqCst) == 1) {
+        return Err(Errno::ETIMEDOUT);
+    }
+    let mut trees = trees.into_iter();
+    for (index, step) in recipe.steps.iter().enumerate().filter(|(_, step)| step.runner() == Runner::Init) {
+        recipe.at(index);
+        match step {
+            Step::OpenTreesInside => trees = mounts::open_trees(&recipe.plan.mounts, &recipe.plan.ids)?.into_iter(),
+            Step::ForkWorkload => return fork_workload(recipe),
+            step => apply(recipe, step, &mut trees)?,
+        }
+    }
+    Err(Errno::EINVAL)
+}
+
+fn apply(recipe: &Recipe, step: &Step, trees: &mut impl Iterator<Item = OwnedFd>) -> Result<(), Errno> {
+    match step {
+        Step::MemfdNoexec => mounts::memfd_noexec(),
+        Step::TakeIds => take_ids(recipe),
+        Step::Tie => {
+            setsid()?;
+            process::die_with_supervisor(recipe.supervisor_pidfd.as_fd())
+        }
+        Step::HostName => nix::unistd::sethostname("flowjail"),
+        Step::PrivateMounts => mounts::keep_private(),
+        Step::NewRoot => mounts::new_root(),
+        Step::Mount(part) => mounts::put(part, trees),
+        Step::EnterRoot => mounts::enter_root(),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// What init makes in the new root is for everyone in the jail to see.
+fn take_ids(recipe: &Recipe) -> Result<(), Errno> {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    ids::take(&recipe.plan.ids)
+}
+
+fn fork_workload(recipe: &Recipe) -> Result<Pid, Errno> {
+    let init = getpid();
+    match sys_process::fork(CloneFlags::CLONE_FILES.bits() as u64)? {
+        Forked::Child => {
+            recipe.failed(workload::run(recipe, init));
+            sys_process::exit_now(STEP_FAILED)
+        }
+        Forked::Parent { pid, pidfd } => {
+            // The table is about to be left behind with every descriptor in it.
+            std::mem::forget(pidfd);
+            Ok(Pid::from_raw(pid))
+        }
+    }
+}
+
+/// Forwards every signal, reaps every child, ends with the workload, whose status it leaves on the page.
+fn reap(recipe: &Recipe, workload: Pid) -> ! {
+    let all = SigSet::all();
+    loop {
+        match all.wait() {
+            Ok(Signal::SIGCHLD) | Err(_) => {}
+            Ok(signal) => forward(recipe, workload, signal),
+        }
+        loop {
+            match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
+                Ok(status) if status.pid() == Some(workload) => {
+                    if let Some(word) = word_of(status) {
+                        recipe.page.status.store(word, SeqCst);
+                        sys_process::exit_now(0);
+                    }
+                }
+                Ok(WaitStatus::StillAlive) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+    }
+}
+
+/// A session leader's descendants ignore SIGTSTP, so the whole jail is stopped and continued.
+fn forward(recipe: &Recipe, workload: Pid, signal: Signal) {
+    let everyone = if recipe.plan.has(Layer::Pid) { Pid::from_raw(-1) } else { workload };
+    let (target, signal) = match signal {
+        Signal::SIGTSTP => (everyone, Signal::SIGSTOP),
+        Signal::SIGCONT => (everyone, Signal::SIGCONT),
+        other => (workload, other),
+    };
+    // ESRCH: it has just ended, and SIGCHLD is on its way.
+    let _ = kill(target, signal);
+}
+
+/// An ended child's status in the form of waitpid(2); none while it lives.
+fn word_of(status: WaitStatus) -> Option<i32> {
+    match status {
+        WaitStatus::Exited(_, code) => Some(code << 8),
+        WaitStatus::Signaled(_, signal, _) => Some(signal as i32),
+        _ => None,
+    }
+}

@@ -1,0 +1,72 @@
+//! What the launching processes share by being forked from one another.
+#![forbid(unsafe_code)]
+
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::atomic::Ordering::SeqCst;
+
+use nix::errno::Errno;
+
+use super::Failure;
+use crate::filter::{self, Insn, Program};
+use crate::plan::{Plan, Step};
+use crate::sys::launch_page::LaunchPage;
+use crate::sys::notify::Instruction;
+
+/// A plan made ready: its steps, its filters compiled, the means to report.
+pub struct Recipe<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Its steps.
+    pub steps: Vec<Step>,
+    /// Where progress is left.
+    pub page: LaunchPage,
+    /// The workload's filter, if it has one.
+    pub workload: Option<Program>,
+    /// init's filter.
+    pub init: Program,
+    /// The supervisor's filter.
+    pub supervisor: Program,
+    /// The descriptor that execve closes.
+    pub executing: RawFd,
+    /// A pidfd of the supervisor.
+    pub supervisor_pidfd: OwnedFd,
+}
+
+impl<'a> Recipe<'a> {
+    /// Compiles the filters and maps the page.
+    pub fn new(plan: &'a Plan, executing: RawFd) -> Result<Recipe<'a>, Failure> {
+        let outside = |what: &'static str| move |errno: Errno| Failure::outside(what, errno);
+        let compile = |policy| filter::compile(policy).map_err(|_| Failure::outside("compiling a filter", Errno::E2BIG));
+        Ok(Recipe {
+            plan,
+            steps: plan.steps(),
+            page: LaunchPage::new().map_err(outside("mapping the launch page"))?,
+            workload: plan.filter.as_ref().map(|filter| compile(&filter.policy)).transpose()?,
+            init: compile(&plan.own_filters.init)?,
+            supervisor: compile(&plan.own_filters.supervisor)?,
+            executing,
+            supervisor_pidfd: crate::sys::process::open_pidfd(nix::unistd::getpid().as_raw())
+                .map_err(outside("opening a pidfd of the supervisor"))?,
+        })
+    }
+
+    /// Says which step comes next.
+    pub fn at(&self, index: usize) {
+        self.page.step.store(index as u32 + 1, SeqCst);
+    }
+
+    /// Says that a step failed. The first failure stays.
+    pub fn failed(&self, errno: Errno) {
+        self.page.announce(|page| {
+            // Only the first one is told, so a lost race is fine.
+            let _ = page.errno.compare_exchange(0, errno as i32, SeqCst, SeqCst);
+        });
+    }
+}
+
+/// A program with this process's own pid in its slots, as the kernel reads it.
+pub fn instructions(program: &Program) -> Vec<Instruction> {
+    let filled = program.with_own_pid(nix::unistd::getpid().as_raw().cast_unsigned());
+    let kernel = |insn: &Insn| Instruction { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k };
+    filled.iter().map(kernel).collect()
+}

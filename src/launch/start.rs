@@ -1,0 +1,127 @@
+//! The supervisor's part of the launch: fork, maps, and the first execve waiting for its answer.
+#![forbid(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sched::CloneFlags;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::pipe2;
+
+use super::recipe::Recipe;
+use super::{Failure, Launched, confine, init};
+use crate::layers::{ids, mounts};
+use crate::plan::{Plan, Step};
+use crate::profile::Layer;
+use crate::sys::notify;
+use crate::sys::process::{self, Forked};
+
+/// Longest time that a launch may take before it counts as stuck; it takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Starts a jail up to the workload's execve. The process must be single-threaded, with the signals that it
+/// forwards blocked.
+pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
+    let (executing, closed_by_execve) =
+        pipe2(OFlag::O_CLOEXEC).map_err(|errno| Failure::outside("making a pipe", errno))?;
+    let recipe = Recipe::new(plan, closed_by_execve.as_raw_fd())?;
+    let trees = supervised(&recipe, Step::OpenTrees, || {
+        let needed = plan.has(Layer::Mounts) && plan.ids.root_start;
+        if needed { mounts::open_trees(&plan.mounts, &plan.ids) } else { Ok(Vec::new()) }
+    })?;
+    let flags = namespaces(plan) | CloneFlags::CLONE_FILES;
+    let (pid, pidfd) = match supervised(&recipe, Step::Namespaces, || process::fork(flags.bits() as u64))? {
+        Forked::Child => init::run(&recipe, trees),
+        Forked::Parent { pid, pidfd } => (pid, pidfd),
+    };
+    // init shares this process's descriptor table and closes the trees in it.
+    std::mem::forget(trees);
+    let jail = Unfinished(Some(pidfd));
+    supervised(&recipe, Step::MapIds, || ids::write_maps(pid, &plan.ids))?;
+    recipe.page.announce(|page| page.mapped.store(1, SeqCst));
+    let listener = await_workload(&recipe, &jail)?;
+    drop(closed_by_execve);
+    confine::drop_privilege(plan).map_err(|errno| Failure::outside("dropping the supervisor's privileges", errno))?;
+    let Recipe { page, steps, supervisor, .. } = recipe;
+    let init = jail.finished().ok_or_else(|| Failure::outside("keeping init", Errno::ESRCH))?;
+    Ok(Launched { init, listener, executing, page, steps, filter: supervisor })
+}
+
+fn namespaces(plan: &Plan) -> CloneFlags {
+    let optional = [
+        (Layer::Pid, CloneFlags::CLONE_NEWPID),
+        (Layer::Ipc, CloneFlags::CLONE_NEWIPC),
+        (Layer::Uts, CloneFlags::CLONE_NEWUTS),
+        (Layer::Cgroup, CloneFlags::CLONE_NEWCGROUP),
+    ];
+    let wanted = optional.into_iter().filter(|(layer, _)| plan.has(*layer)).map(|(_, flag)| flag);
+    let network = if plan.no_network { CloneFlags::CLONE_NEWNET } else { CloneFlags::empty() };
+    wanted.fold(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | network, CloneFlags::union)
+}
+
+/// A step of the supervisor's own; its number comes from the same list.
+fn supervised<T>(recipe: &Recipe, step: Step, act: impl FnOnce() -> Result<T, Errno>) -> Result<T, Failure> {
+    act().map_err(|errno| {
+        let index = recipe.steps.iter().position(|other| *other == step).unwrap_or(0);
+        Failure { step: index + 1, of: recipe.steps.len(), what: step.to_string(), errno: Some(errno), exit: 125 }
+    })
+}
+
+/// A jail that is killed and reaped unless the launch comes to its end.
+struct Unfinished(Option<OwnedFd>);
+
+impl Unfinished {
+    fn finished(mut self) -> Option<OwnedFd> {
+        self.0.take()
+    }
+
+    fn ended(&self) -> bool {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        self.0.as_ref().is_none_or(|pidfd| !matches!(waitid(Id::PIDFd(pidfd.as_fd()), flags), Ok(WaitStatus::StillAlive)))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(pidfd) = &self.0 {
+            // ESRCH: it ended by itself.
+            let _ = process::send_signal(pidfd, Signal::SIGKILL);
+            let _ = waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED);
+        }
+    }
+}
+
+/// Waits until the workload is about to execute, and takes its listener.
+fn await_workload(recipe: &Recipe, jail: &Unfinished) -> Result<Option<OwnedFd>, Failure> {
+    let settled = recipe.page.wait(PATIENCE, |page| {
+        page.detached.load(SeqCst) == 1 || page.errno.load(SeqCst) != 0 || jail.ended()
+    });
+    let page = &recipe.page;
+    if page.detached.load(SeqCst) == 1 && page.errno.load(SeqCst) == 0 {
+        let number = page.listener.load(SeqCst);
+        return Ok((number >= 0).then(|| notify::adopt(number)));
+    }
+    Err(step_failure(&recipe.steps, page, settled))
+}
+
+/// What the page says of the step that failed.
+pub fn step_failure(steps: &[Step], page: &crate::sys::launch_page::LaunchPage, settled: bool) -> Failure {
+    let step = page.step.load(SeqCst) as usize;
+    let errno = match page.errno.load(SeqCst) {
+        0 if settled => None,
+        0 => Some(Errno::ETIMEDOUT),
+        errno => Some(Errno::from_raw(errno)),
+    };
+    let what = step.checked_sub(1).and_then(|index| steps.get(index));
+    let exit = match (what, errno) {
+        (Some(Step::Execute), Some(Errno::ENOENT)) => 127,
+        (Some(Step::Execute), Some(_)) => 126,
+        _ => 125,
+    };
+    let text = what.map_or_else(|| "start init".to_owned(), Step::to_string);
+    Failure { step: step.max(1), of: steps.len(), what: text, errno, exit }
+}

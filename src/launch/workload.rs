@@ -1,0 +1,89 @@
+//! The process that becomes the program: a recipe, one line per step of the plan.
+#![forbid(unsafe_code)]
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::prctl::set_no_new_privs;
+use nix::unistd::Pid;
+
+use super::recipe::{Recipe, instructions};
+use crate::layers::{caps, ids, landlock, process};
+use crate::plan::{Runner, Step};
+use crate::sys::{notify, process as sys_process};
+
+/// Patience with init's confinement, which takes well under a millisecond.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs the workload's steps; returns only the errno of the one that failed.
+pub fn run(recipe: &Recipe, init: Pid) -> Errno {
+    for (index, step) in recipe.steps.iter().enumerate().filter(|(_, step)| step.runner() == Runner::Workload) {
+        recipe.at(index);
+        if let Err(errno) = apply(recipe, step, init) {
+            return errno;
+        }
+    }
+    Errno::EINVAL
+}
+
+fn apply(recipe: &Recipe, step: &Step, init: Pid) -> Result<(), Errno> {
+    let plan = recipe.plan;
+    match step {
+        Step::Session => process::session(plan.ids.gid),
+        Step::Limit(_, resource, value) => sys_process::limit(*resource, *value),
+        Step::DropIds => ids::take(&plan.ids),
+        Step::DropCapabilities => caps::drop_all(),
+        Step::TieToInit => process::die_with_init(init),
+        Step::WorkingDirectory => nix::unistd::chdir(&plan.cwd),
+        Step::NoNewPrivs => set_no_new_privs(),
+        Step::Landlock => plan.landlock.as_ref().map_or(Ok(()), landlock::enforce),
+        Step::AwaitInit => await_init(recipe),
+        Step::Filter => load_filter(recipe),
+        Step::CloseDescriptors => close_descriptors(recipe),
+        Step::Execute => execute(recipe),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// Nothing hostile runs before init is confined, too.
+fn await_init(recipe: &Recipe) -> Result<(), Errno> {
+    let confined = recipe.page.wait(PATIENCE, |page| page.init_confined.load(SeqCst) == 1);
+    if confined { Ok(()) } else { Err(Errno::ETIMEDOUT) }
+}
+
+/// The supervisor finds the listener in the descriptor table that it still shares with this process.
+fn load_filter(recipe: &Recipe) -> Result<(), Errno> {
+    let Some(program) = &recipe.workload else { return Ok(()) };
+    let program = instructions(program);
+    if recipe.plan.filter.as_ref().is_none_or(|filter| !filter.listener) {
+        return notify::load_filter(&program);
+    }
+    let listener = notify::load_filter_with_listener(&program)?;
+    recipe.page.announce(|page| page.listener.store(listener, SeqCst));
+    Ok(())
+}
+
+/// A descriptor table of its own, with 0, 1, 2 and the one that execve closes.
+fn close_descriptors(recipe: &Recipe) -> Result<(), Errno> {
+    sys_process::close_range(3, recipe.executing - 1, true)?;
+    sys_process::close_range(recipe.executing + 1, i32::MAX, true)
+}
+
+fn execute(recipe: &Recipe) -> Result<(), Errno> {
+    let plan = recipe.plan;
+    let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::EINVAL);
+    let program = text(plan.program.as_os_str().as_bytes())?;
+    let argv: Vec<CString> = plan.argv.iter().map(|word| text(word.as_bytes())).collect::<Result<_, _>>()?;
+    let pairs = plan.env.iter().map(|(name, value)| text(format!("{name}={value}").as_bytes()));
+    let env: Vec<CString> = pairs.collect::<Result<_, _>>()?;
+    // With the layer `fds` off, too, the table is its own now: the supervisor closes its ends next.
+    sys_process::close_range(i32::MAX, i32::MAX, true)?;
+    recipe.page.announce(|page| page.detached.store(1, SeqCst));
+    match nix::unistd::execve(&program, &argv, &env) {
+        Err(errno) => Err(errno),
+        Ok(never) => match never {},
+    }
+}

@@ -1,0 +1,55 @@
+//! Ids: the maps of the user namespace, taking them, and the namespace of an idmapped bind.
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+
+use super::io_errno;
+use crate::plan::IdPlan;
+use crate::sys::process::{self, Forked};
+
+/// Writes the maps of a child's user namespace: exactly the workload's two ids, to themselves
+/// (user_namespaces(7)). Without privilege setgroups(2) must be denied first.
+pub fn write_maps(child: i32, ids: &IdPlan) -> Result<(), Errno> {
+    if !ids.root_start {
+        write(child, "setgroups", "deny".into())?;
+    }
+    write(child, "uid_map", format!("{0} {0} 1", ids.uid))?;
+    write(child, "gid_map", format!("{0} {0} 1", ids.gid))
+}
+
+fn write(child: i32, file: &str, text: String) -> Result<(), Errno> {
+    std::fs::write(format!("/proc/{child}/{file}"), text).map_err(|error| io_errno(&error))
+}
+
+/// Becomes the workload's ids, for good (setresuid(2)); a start as root drops every group.
+pub fn take(ids: &IdPlan) -> Result<(), Errno> {
+    if ids.root_start {
+        setgroups(&[])?;
+    }
+    let (uid, gid) = (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid));
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)
+}
+
+/// A user namespace that shows the ids `on_disk` (uid, gid) as the workload's, for an idmapped mount.
+pub fn mapping(ids: &IdPlan, on_disk: (u32, u32)) -> Result<OwnedFd, Errno> {
+    let (pid, pidfd) = match process::fork(CloneFlags::CLONE_NEWUSER.bits() as u64)? {
+        Forked::Child => loop {
+            nix::unistd::pause();
+        },
+        Forked::Parent { pid, pidfd } => (pid, pidfd),
+    };
+    let namespace = write(pid, "uid_map", format!("{} {} 1", on_disk.0, ids.uid))
+        .and_then(|()| write(pid, "gid_map", format!("{} {} 1", on_disk.1, ids.gid)))
+        .and_then(|()| File::open(format!("/proc/{pid}/ns/user")).map_err(|error| io_errno(&error)));
+    process::send_signal(&pidfd, Signal::SIGKILL)?;
+    waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED)?;
+    namespace.map(OwnedFd::from)
+}

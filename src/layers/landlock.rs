@@ -1,0 +1,110 @@
+//! Landlock: the workload's domain from the plan, and an empty one for flowjail's own processes.
+#![forbid(unsafe_code)]
+
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+};
+use nix::errno::Errno;
+
+use super::errno_of;
+use crate::plan::{Access, LandlockPlan, LandlockRule};
+
+/// Enforces the plan's domain on this process for good (landlock_restrict_self(2)). Everything that both the
+/// host's ABI and flowjail know is handled; what a rule does not grant is denied.
+pub fn enforce(plan: &LandlockPlan) -> Result<(), Errno> {
+    let abi = abi_of(plan.abi);
+    domain(plan, abi).map_err(|error| errno_of(&error))
+}
+
+/// Enforces a domain without any right on files and ports. Signals are left alone: flowjail's own processes
+/// send them to the jail.
+pub fn enforce_nothing(abi: i32) -> Result<(), Errno> {
+    let nothing = || {
+        let created = handled(abi_of(abi))?.create()?;
+        finish(created)
+    };
+    nothing().map_err(|error: RulesetError| errno_of(&error))
+}
+
+fn abi_of(number: i32) -> ABI {
+    match number {
+        1 => ABI::V1,
+        2 => ABI::V2,
+        3 => ABI::V3,
+        4 => ABI::V4,
+        5 => ABI::V5,
+        6 => ABI::V6,
+        7 => ABI::V7,
+        8 => ABI::V8,
+        9 => ABI::V9,
+        _ => ABI::V10,
+    }
+}
+
+fn handled(abi: ABI) -> Result<Ruleset, RulesetError> {
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let ruleset = ruleset.handle_access(AccessFs::from_all(abi))?;
+    let ports = AccessNet::from_all(abi);
+    if ports.is_empty() { Ok(ruleset) } else { ruleset.handle_access(ports) }
+}
+
+fn finish(created: RulesetCreated) -> Result<(), RulesetError> {
+    let status = created.set_no_new_privs(false).restrict_self()?;
+    debug_assert_eq!(status.ruleset, RulesetStatus::FullyEnforced);
+    Ok(())
+}
+
+fn domain(plan: &LandlockPlan, abi: ABI) -> Result<(), RulesetError> {
+    let mut ruleset = handled(abi)?;
+    let scopes = Scope::from_all(abi);
+    if !scopes.is_empty() {
+        ruleset = ruleset.scope(scopes)?;
+    }
+    let mut created = ruleset.create()?;
+    for rule in &plan.rules {
+        let Ok(path) = PathFd::new(&rule.path) else { continue };
+        created = created.add_rule(PathBeneath::new(path, rights(rule, abi)))?;
+    }
+    if abi >= ABI::V4 {
+        for &port in &plan.bind {
+            created = created.add_rule(NetPort::new(port, AccessNet::BindTcp))?;
+        }
+        for &port in &plan.connect {
+            created = created.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
+        }
+    }
+    finish(udp(created, abi)?)
+}
+
+/// Names are asked for by datagrams from any port to port 53 (ABI 10).
+fn udp(created: RulesetCreated, abi: ABI) -> Result<RulesetCreated, RulesetError> {
+    let known = AccessNet::from_all(abi);
+    if !known.contains(AccessNet::ConnectSendUdp) {
+        return Ok(created);
+    }
+    created
+        .add_rule(NetPort::new(crate::plan::DNS, AccessNet::ConnectSendUdp))?
+        .add_rule(NetPort::new(0, AccessNet::BindUdp))
+}
+
+/// The rights of a rule, less those that mean nothing on a file.
+fn rights(rule: &LandlockRule, abi: ABI) -> BitFlags<AccessFs> {
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let rights = match rule.access {
+        Access::Read => read,
+        Access::Execute => read | AccessFs::Execute,
+        Access::Device => AccessFs::ReadFile | AccessFs::WriteFile,
+        Access::Write => {
+            read | AccessFs::WriteFile
+                | AccessFs::RemoveDir
+                | AccessFs::RemoveFile
+                | AccessFs::MakeDir
+                | AccessFs::MakeReg
+                | AccessFs::Refer
+                | AccessFs::Truncate
+        }
+    };
+    let rights = rights & AccessFs::from_all(abi);
+    if rule.path.is_dir() { rights } else { rights & AccessFs::from_file(abi) }
+}

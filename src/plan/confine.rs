@@ -1,0 +1,43 @@
+//! The filters of flowjail's own processes: what init and the supervisor still do once a jail runs.
+#![forbid(unsafe_code)]
+
+use super::OwnFilters;
+use crate::filter::{Otherwise, Policy};
+use crate::syscalls::{Compare, Condition, Rule, Width, lookup};
+
+/// init waits, reaps, forwards signals and ends.
+const INIT: [&str; 9] = [
+    "exit_group", "futex", "kill", "restart_syscall", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "sched_yield",
+    "wait4",
+];
+
+/// The supervisor answers notices, forwards signals, writes events and ends. It opens nothing any more.
+const SUPERVISOR: [&str; 38] = [
+    "brk", "clock_gettime", "clock_nanosleep", "close", "exit", "exit_group", "fcntl", "fstat", "futex", "getpid",
+    "getrandom", "gettid", "ioctl", "lseek", "madvise", "mmap", "mprotect", "mremap", "munmap", "newfstatat",
+    "pidfd_send_signal", "poll", "ppoll", "pread64", "read", "restart_syscall", "rt_sigaction", "rt_sigprocmask",
+    "rt_sigreturn", "rt_sigtimedwait", "sigaltstack", "statx", "sched_yield", "wait4", "waitid", "write", "writev",
+    "gettimeofday",
+];
+
+/// Both filters.
+pub fn filters() -> OwnFilters {
+    let mut supervisor = policy(&SUPERVISOR);
+    // It stops itself with its jail on Ctrl-Z, and signals nobody else by number.
+    supervisor.allow.extend(rule("kill", vec![vec![OWN_PID]]));
+    OwnFilters { init: policy(&INIT), supervisor }
+}
+
+const OWN_PID: Condition = Condition { arg: 0, width: Width::Int, mask: u64::MAX, compare: Compare::OwnPid, value: 0 };
+
+fn policy(names: &[&str]) -> Policy {
+    let allow = names.iter().filter_map(|name| rule(name, Vec::new())).collect();
+    Policy { allow, answer: Vec::new(), otherwise: Otherwise::Errno(libc::EPERM) }
+}
+
+/// A rule of flowjail's own; `None` where this architecture does not have the call.
+pub fn rule(name: &str, when: Vec<Vec<Condition>>) -> Option<Rule> {
+    let call = lookup(name)?;
+    let (why, origin) = ("flowjail's own process needs it".into(), "flowjail".into());
+    Some(Rule { syscall: call.name, number: call.number, when, why, origin })
+}

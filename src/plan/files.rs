@@ -1,0 +1,216 @@
+//! Which files the jail sees, and whether the workload's ids will be able to use them.
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+
+use super::ids::IdPlan;
+use super::refusal::Refusal;
+use crate::host::{Host, PathFact, PathKind};
+use crate::profile::{Layer, Profile, ReadPath, Sourced, Template, WritePath};
+
+/// The resolved files.
+#[derive(Debug, Clone, Default)]
+pub struct Files {
+    /// Paths of the host that are granted.
+    pub grants: Vec<Grant>,
+    /// Symbolic links on the way to them.
+    pub links: Vec<(PathBuf, PathBuf)>,
+    /// Paths that may be executed: the program, its loader, the profile's programs.
+    pub executable: Vec<PathBuf>,
+    /// The working directory.
+    pub cwd: PathBuf,
+    /// The home directory.
+    pub home: PathBuf,
+}
+
+/// One path of the host that the jail sees.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// Where it lies on the host, without symbolic links.
+    pub source: PathBuf,
+    /// Where the jail sees it.
+    pub at: PathBuf,
+    /// Whether it is a directory.
+    pub directory: bool,
+    /// Whether it may be written.
+    pub writable: bool,
+    /// Whether it is a device.
+    pub device: bool,
+    /// See [`super::Tree::owned_by_root`].
+    pub owned_by_root: Option<(u32, u32)>,
+}
+
+/// Collects grants and, beside them, what cannot be granted.
+pub struct Collector<'a> {
+    host: &'a Host,
+    ids: &'a IdPlan,
+    own_root: bool,
+    files: Files,
+    refusals: Vec<Refusal>,
+}
+
+/// Resolves `[files]`, the program and the devices.
+pub fn resolve(profile: &Profile, host: &Host, ids: &IdPlan) -> Result<Files, Vec<Refusal>> {
+    let own_root = !profile.layers_off.contains(&Layer::Mounts);
+    let mut collector = Collector { host, ids, own_root, files: Files::default(), refusals: Vec::new() };
+    profile.files.read.iter().for_each(|entry| collector.read(entry));
+    profile.files.write.iter().for_each(|entry| collector.write(entry));
+    profile.programs.iter().for_each(|entry| collector.program(entry));
+    collector.command();
+    collector.devices();
+    let text = |name: &str| host.variables.get(name).map(PathBuf::from);
+    collector.files.home = text("home").unwrap_or_else(|| PathBuf::from("/"));
+    let cwd = profile.files.cwd.as_ref().and_then(|entry| collector.expand(&entry.value));
+    collector.files.cwd = cwd.map_or_else(|| PathBuf::from("/"), |path| collector.seen_at(path));
+    if collector.refusals.is_empty() { Ok(collector.files) } else { Err(collector.refusals) }
+}
+
+impl Collector<'_> {
+    fn expand(&self, template: &Template) -> Option<PathBuf> {
+        template.expand(&|name| self.host.variables.get(name).cloned()).map(PathBuf::from)
+    }
+
+    /// A path inside the jail's own root; where the host's root is seen, the place that a writable bind has there.
+    fn seen_at(&self, path: PathBuf) -> PathBuf {
+        if self.own_root { path } else { self.host_place(&path).unwrap_or_else(|| PathBuf::from("/")) }
+    }
+
+    fn host_place(&self, path: &PathBuf) -> Option<PathBuf> {
+        self.files.grants.iter().find(|grant| &grant.at == path).map(|grant| grant.source.clone())
+    }
+
+    /// What a template names on this host; what has no value or is relative is a refusal.
+    fn fact(&mut self, template: &Template, origin: &str) -> Option<(PathBuf, PathFact)> {
+        let found = match self.expand(template) {
+            None => format!("`{template}` has no value: a variable in it is not known on this host"),
+            Some(path) => match self.host.paths.get(&path) {
+                _ if !path.is_absolute() => format!("`{}` is not an absolute path", path.display()),
+                Some(fact) => return Some((path, fact.clone())),
+                None => format!("`{}` was not looked at", path.display()),
+            },
+        };
+        self.refuse(format!("{origin}: `{template}`"), "an absolute path", found, parameter_hint(template));
+        None
+    }
+
+    fn refuse(&mut self, what: String, needs: &str, found: String, hint: Option<String>) {
+        self.refusals.push(Refusal { what, needs: needs.into(), found, hints: hint.into_iter().collect() });
+    }
+
+    fn read(&mut self, entry: &Sourced<ReadPath>) {
+        let template = &entry.value.path;
+        if entry.value.optional && self.expand(template).is_none() {
+            return;
+        }
+        let Some((path, fact)) = self.fact(template, &entry.origin) else { return };
+        match fact.kind {
+            PathKind::Missing(_) if entry.value.optional => {}
+            PathKind::Missing(errno) => {
+                let hint = format!("mark it `optional = true` in {}, or correct it", entry.origin);
+                let found = format!("{}: {errno}", path.display());
+                self.refuse(format!("read `{}`", path.display()), "to be there", found, Some(hint));
+            }
+            _ => self.grant(&fact, None, false),
+        }
+    }
+
+    fn grant(&mut self, fact: &PathFact, at: Option<PathBuf>, writable: bool) {
+        self.files.links.extend(fact.links.iter().cloned());
+        let source = fact.real.clone();
+        self.files.grants.push(Grant {
+            at: at.unwrap_or_else(|| source.clone()),
+            source,
+            directory: fact.kind == PathKind::Directory,
+            writable,
+            device: fact.kind == PathKind::Special,
+            owned_by_root: None,
+        });
+    }
+
+    fn write(&mut self, entry: &Sourced<WritePath>) {
+        let Some((path, fact)) = self.fact(&entry.value.path, &entry.origin) else { return };
+        let shown = path.display();
+        if fact.kind != PathKind::Directory {
+            let found = match fact.kind {
+                PathKind::Missing(errno) => format!("{shown}: {errno}"),
+                _ => format!("{shown} is not a directory"),
+            };
+            let hint = format!("mkdir -m 700 -p {shown}");
+            return self.refuse(format!("write `{shown}`"), "a directory", found, Some(hint));
+        }
+        let owned_by_root = match self.usable(&fact) {
+            Ok(mapping) => mapping,
+            Err((found, hint)) => {
+                let needs = format!("to be writable for uid {}", self.ids.uid);
+                return self.refuse(format!("write `{shown}`"), &needs, found, Some(hint));
+            }
+        };
+        let at = entry.value.at.as_ref().and_then(|template| self.expand(template)).or(Some(path));
+        self.grant(&fact, at.filter(|_| self.own_root), true);
+        if let Some(grant) = self.files.grants.last_mut() {
+            grant.owned_by_root = owned_by_root;
+        }
+    }
+
+    /// Whether the workload's ids can use a writable directory, by its mode or by mapping root's ids.
+    fn usable(&self, fact: &PathFact) -> Result<Option<(u32, u32)>, (String, String)> {
+        let bits = match fact {
+            fact if fact.uid == self.ids.uid => fact.mode >> 6,
+            fact if fact.gid == self.ids.gid => fact.mode >> 3,
+            fact => fact.mode,
+        };
+        let shown = fact.real.display();
+        if bits & 0o7 == 0o7 && fact.uid != 0 {
+            return Ok(None);
+        }
+        if fact.uid == 0 && self.ids.root_start && self.own_root {
+            if fact.ancestors_are_roots {
+                return Ok(Some((0, fact.gid)));
+            }
+            let found = "root owns it, but someone else could put another directory in its place".to_owned();
+            return Err((found, format!("chown -R {}:{} {shown}", self.ids.uid, self.ids.gid)));
+        }
+        if bits & 0o7 == 0o7 {
+            return Ok(None);
+        }
+        let found = format!("owned by {}:{}, mode {:o}", fact.uid, fact.gid, fact.mode);
+        Err((found, format!("chown -R {}:{} {shown}", self.ids.uid, self.ids.gid)))
+    }
+
+    fn program(&mut self, entry: &Sourced<Template>) {
+        let Some((_, fact)) = self.fact(&entry.value, &entry.origin) else { return };
+        if !matches!(fact.kind, PathKind::Missing(_)) {
+            self.grant(&fact, None, false);
+            self.files.executable.push(fact.real);
+        }
+    }
+
+    fn command(&mut self) {
+        let command = &self.host.command;
+        let parts = [Some(&command.program), command.loader.as_ref(), command.script.as_ref()];
+        for (index, path) in parts.into_iter().enumerate() {
+            let Some(fact) = path.and_then(|path| self.host.paths.get(path)).cloned() else { continue };
+            if !matches!(fact.kind, PathKind::Missing(_)) {
+                self.grant(&fact, None, false);
+                if index < 2 {
+                    self.files.executable.push(fact.real);
+                }
+            }
+        }
+    }
+
+    fn devices(&mut self) {
+        let devices: Vec<PathFact> = self.host.paths.iter().filter(|(path, _)| path.starts_with("/dev")).map(|(_, fact)| fact.clone()).collect();
+        for fact in devices.iter().filter(|fact| fact.kind == PathKind::Special) {
+            self.grant(fact, None, false);
+        }
+    }
+}
+
+fn parameter_hint(template: &Template) -> Option<String> {
+    let name = template.0.iter().find_map(|part| match part {
+        crate::profile::Part::Variable(name) => Some(name.clone()),
+        crate::profile::Part::Text(_) => None,
+    })?;
+    Some(format!("give it: --set {name}=/PATH"))
+}

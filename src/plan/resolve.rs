@@ -1,0 +1,177 @@
+//! Profile and host to plan.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use super::{FilterPlan, IdPlan, Plan, Refusal, Refusals, confine, files, ids, landlock, mounts, promises};
+use crate::filter::{Otherwise, Policy};
+use crate::host::{Host, NamespaceBlock, PathFact};
+use crate::profile::{JailKind, Layer, Level, Profile, Promise};
+
+/// Resolves a profile against a host. Pure: the same values give the same plan.
+///
+/// # Errors
+/// Everything that is required and cannot be had, at once.
+pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refusals> {
+    let mut refusals: Vec<Refusal> = kind(profile, host).into_iter().collect();
+    let ids = ids::resolve(profile.user, host, data(profile, host)).map_err(|refusal| Refusals(vec![refusal]))?;
+    let resolved = files::resolve(profile, host, &ids).unwrap_or_else(|more| {
+        refusals.extend(more);
+        files::Files::default()
+    });
+    let mut plan = Plan {
+        profile: profile.name.clone(),
+        name: name.to_owned(),
+        kind: "namespaced",
+        program: host.command.program.clone(),
+        argv: host.command.argv.clone(),
+        env: environment(profile, host),
+        cwd: resolved.cwd.clone(),
+        no_network: !profile.net.enabled,
+        mounts: if off(profile, Layer::Mounts) { Vec::new() } else { mounts::resolve(profile, host, &resolved, &ids) },
+        landlock: landlock::resolve(profile, host, &resolved),
+        rlimits: if off(profile, Layer::Rlimits) { Vec::new() } else { rlimits(profile) },
+        filter: filter(profile, host),
+        own_filters: confine::filters(),
+        layers_off: profile.layers_off.iter().copied().collect(),
+        promises: Vec::new(),
+        notes: Vec::new(),
+        ids,
+    };
+    plan.promises = promises::table(profile, host, &plan);
+    refusals.extend(promises::refusals(&plan, host));
+    plan.notes = notes(profile, host, &plan);
+    if refusals.is_empty() { Ok(plan) } else { Err(Refusals(refusals)) }
+}
+
+fn off(profile: &Profile, layer: Layer) -> bool {
+    profile.layers_off.contains(&layer)
+}
+
+/// The directory whose owner a start as root takes over: the first that is written.
+fn data<'a>(profile: &Profile, host: &'a Host) -> Option<&'a PathFact> {
+    let template = &profile.files.write.first()?.value.path;
+    let path = template.expand(&|name| host.variables.get(name).cloned())?;
+    host.paths.get(std::path::Path::new(&path))
+}
+
+fn kind(profile: &Profile, host: &Host) -> Option<Refusal> {
+    if profile.jail == JailKind::Bare {
+        return Some(Refusal {
+            what: "jail = \"bare\"".into(),
+            needs: "the bare jail, which this version does not have yet".into(),
+            found: "only the namespaced jail exists".into(),
+            hints: vec!["write `jail = \"auto\"` where user namespaces can be had".into()],
+        });
+    }
+    let block = host.namespaces.err()?;
+    let (found, hints) = describe(block, host.container);
+    let needs = "user, mount, pid, ipc, uts and cgroup namespaces".into();
+    Some(Refusal { what: "the namespaced jail".into(), needs, found, hints })
+}
+
+/// The usual causes in their own words.
+fn describe(block: NamespaceBlock, container: bool) -> (String, Vec<String>) {
+    use nix::errno::Errno;
+    let in_container = "this is a container: give it `--security-opt seccomp=unconfined`, or run flowjail on the host";
+    let mut hints = Vec::new();
+    let found = match block {
+        NamespaceBlock::Clone(Errno::ENOSPC) => {
+            hints.push("allow user namespaces: sysctl -w user.max_user_namespaces=15000".into());
+            "user.max_user_namespaces is 0 or used up (clone3: ENOSPC)".to_owned()
+        }
+        NamespaceBlock::Clone(Errno::ENOSYS) => "clone3 answers ENOSYS: a container's default filter hides it".to_owned(),
+        NamespaceBlock::Clone(errno) => {
+            hints.push("on Debian kernels: sysctl -w kernel.unprivileged_userns_clone=1".into());
+            format!("clone3 with the namespaces: {errno}")
+        }
+        NamespaceBlock::Mount(errno) => {
+            hints.push("on Ubuntu: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for flowjail that allows `userns`".into());
+            format!("a user namespace comes up, but mounting in it is refused ({errno})")
+        }
+        NamespaceBlock::Proc(errno) => {
+            hints.push("uncover /proc: in a unit remove ProtectKernelTunables= and ProtectKernelLogs=; in Docker add --security-opt systempaths=unconfined".into());
+            format!("an own /proc cannot be mounted ({errno}): parts of the host's are covered")
+        }
+    };
+    if container {
+        hints.push(in_container.into());
+    }
+    (found, hints)
+}
+
+fn environment(profile: &Profile, host: &Host) -> Vec<(String, String)> {
+    if off(profile, Layer::Env) {
+        return host.env.clone().into_iter().collect();
+    }
+    let passes = |name: &str| {
+        profile.env.pass.iter().any(|entry| match entry.value.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => entry.value == name,
+        })
+    };
+    let mut env: BTreeMap<String, String> = host.env.clone();
+    env.retain(|name, _| passes(name));
+    if let Some(published) = profile.net.publish.first() {
+        env.insert("HOST".into(), published.value.ip().to_string());
+        env.insert("PORT".into(), published.value.port().to_string());
+    }
+    for (name, template) in &profile.env.set {
+        env.extend(template.expand(&|name| host.variables.get(name).cloned()).map(|value| (name.clone(), value)));
+    }
+    env.into_iter().collect()
+}
+
+fn rlimits(profile: &Profile) -> Vec<(&'static str, u32, u64)> {
+    let mut limits = vec![("core", libc::RLIMIT_CORE, 0)];
+    limits.extend(profile.resources.open_files.map(|value| ("nofile", libc::RLIMIT_NOFILE, value)));
+    limits.extend(profile.resources.pids.map(|value| ("nproc", libc::RLIMIT_NPROC, value)));
+    limits
+}
+
+fn filter(profile: &Profile, host: &Host) -> Option<FilterPlan> {
+    if off(profile, Layer::Seccomp) {
+        return None;
+    }
+    let unseen = host.listener.is_err();
+    let mediated = profile.programs.is_empty() && !off(profile, Layer::Exec) && !unseen;
+    let mut allow = profile.allow.clone();
+    allow.extend(confine::rule("close_range", Vec::new()));
+    if !mediated {
+        allow.extend(confine::rule("execve", Vec::new()));
+        allow.extend(confine::rule("execveat", Vec::new()).filter(|_| !profile.programs.is_empty()));
+    }
+    let mut numbers: Vec<u32> = allow.iter().map(|rule| rule.number).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let answer = profile.answer.iter().map(|answer| (answer.rule.clone(), answer.errno)).collect();
+    let otherwise = if unseen { Otherwise::Errno(libc::EPERM) } else { Otherwise::Notify };
+    let policy = Policy { allow, answer, otherwise };
+    Some(FilterPlan { policy, listener: !unseen, mediated_exec: mediated, allowed: numbers.len() })
+}
+
+fn notes(profile: &Profile, host: &Host, plan: &Plan) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !profile.layers_off.is_empty() {
+        let names: Vec<String> = profile.layers_off.iter().map(|layer| promises::key(layer)).collect();
+        notes.push(format!("WARNING: layers switched off by the profile: {}", names.join(", ")));
+    }
+    notes.extend(IdPlan::notes(&plan.ids));
+    if let Some(landlock) = &plan.landlock {
+        notes.push(match landlock.abi {
+            abi if abi > landlock::KNOWN_ABI => format!("Landlock: host has ABI {abi}, flowjail handles {}", landlock::KNOWN_ABI),
+            abi => format!("Landlock: host has ABI {abi}, all of it is handled"),
+        });
+    }
+    if profile.net.enabled && profile.promises.get(&Promise::Egress) != Some(&Level::Off) {
+        notes.push("network: shared with the host for now. TCP is held to named ports; host names and UDP are NOT enforced yet".into());
+    }
+    let cgroup = profile.resources.memory.is_some() || profile.resources.cpus.is_some();
+    if cgroup {
+        notes.push("resources: memory and cpus are NOT enforced yet (cgroups come later)".into());
+    }
+    if !host.container && host.uid == 0 && plan.ids.uid == ids::PLAIN_ID {
+        notes.push(format!("started as root: the program runs as plain uid {}", ids::PLAIN_ID));
+    }
+    notes
+}

@@ -1,0 +1,172 @@
+//! One step of a launch.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{Mount, Plan};
+use crate::profile::Layer;
+
+/// Which process carries a step out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Runner {
+    /// The process that the user started.
+    Supervisor,
+    /// The jail's pid 1.
+    Init,
+    /// The process that becomes the program.
+    Workload,
+}
+
+/// The steps, in the order of their variants; what they need beyond that stands in the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Clone the trees that the jail's root is made of, as root, where init could not reach them.
+    OpenTrees,
+    /// clone3 with the namespaces.
+    Namespaces,
+    /// Write the id maps.
+    MapIds,
+    /// Die with the supervisor, in a session of one's own.
+    Tie,
+    /// Refuse executable memfds in the pid namespace.
+    MemfdNoexec,
+    /// Become the mapped ids, keeping the namespace's capabilities for the steps to come.
+    TakeIds,
+    /// The jail's own host name.
+    HostName,
+    /// No mount event leaves or enters.
+    PrivateMounts,
+    /// Clone the trees as init.
+    OpenTreesInside,
+    /// The empty root.
+    NewRoot,
+    /// One part of the root.
+    Mount(Mount),
+    /// pivot_root, the old root detached, the new one read-only.
+    EnterRoot,
+    /// The process that becomes the program is forked, and init confines itself.
+    ForkWorkload,
+    /// Its session, signal handlers and umask.
+    Session,
+    /// One resource limit.
+    Limit(&'static str, u32, u64),
+    /// Supplementary groups, gid, uid.
+    DropIds,
+    /// Bounding set, ambient, effective, permitted, inheritable: empty; securebits locked.
+    DropCapabilities,
+    /// Die with init.
+    TieToInit,
+    /// The working directory.
+    WorkingDirectory,
+    /// no_new_privs.
+    NoNewPrivs,
+    /// Landlock.
+    Landlock,
+    /// Nothing hostile runs before init is confined.
+    AwaitInit,
+    /// The system call filter.
+    Filter,
+    /// Only descriptors 0, 1 and 2.
+    CloseDescriptors,
+    /// execve.
+    Execute,
+}
+
+impl Plan {
+    /// The steps in order.
+    pub fn steps(&self) -> Vec<Step> {
+        let own_root = self.has(Layer::Mounts);
+        let mut steps = Vec::new();
+        let mut when = |wanted: bool, step: Step| {
+            if wanted {
+                steps.push(step);
+            }
+        };
+        when(own_root && self.ids.root_start, Step::OpenTrees);
+        when(true, Step::Namespaces);
+        when(true, Step::MapIds);
+        when(self.memfd_noexec(), Step::MemfdNoexec);
+        when(true, Step::TakeIds);
+        when(true, Step::Tie);
+        when(self.has(Layer::Uts), Step::HostName);
+        when(true, Step::PrivateMounts);
+        when(own_root && !self.ids.root_start, Step::OpenTreesInside);
+        when(own_root, Step::NewRoot);
+        self.mounts.iter().for_each(|mount| when(own_root, Step::Mount(mount.clone())));
+        when(own_root, Step::EnterRoot);
+        when(true, Step::ForkWorkload);
+        when(true, Step::Session);
+        self.rlimits.iter().for_each(|&(name, number, value)| when(true, Step::Limit(name, number, value)));
+        when(true, Step::DropIds);
+        when(self.has(Layer::Caps), Step::DropCapabilities);
+        when(true, Step::TieToInit);
+        when(true, Step::WorkingDirectory);
+        when(self.has(Layer::NoNewPrivs), Step::NoNewPrivs);
+        when(self.landlock.is_some(), Step::Landlock);
+        when(true, Step::AwaitInit);
+        when(self.filter.is_some(), Step::Filter);
+        when(self.has(Layer::Fds), Step::CloseDescriptors);
+        when(true, Step::Execute);
+        steps
+    }
+
+    fn memfd_noexec(&self) -> bool {
+        self.ids.memfd_noexec && self.has(Layer::Pid)
+    }
+}
+
+impl Step {
+    /// Who carries it out.
+    pub fn runner(&self) -> Runner {
+        match self {
+            Step::OpenTrees | Step::Namespaces | Step::MapIds => Runner::Supervisor,
+            Step::Tie
+            | Step::MemfdNoexec
+            | Step::TakeIds
+            | Step::HostName
+            | Step::PrivateMounts
+            | Step::OpenTreesInside
+            | Step::NewRoot
+            | Step::Mount(_)
+            | Step::EnterRoot
+            | Step::ForkWorkload => Runner::Init,
+            _ => Runner::Workload,
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        let text = match self {
+            Step::OpenTrees | Step::OpenTreesInside => "clone the trees of the new root",
+            Step::Namespaces => "make the namespaces",
+            Step::MapIds => "map the ids",
+            Step::Tie => "die with the supervisor",
+            Step::MemfdNoexec => "refuse executable memfds (vm.memfd_noexec=2)",
+            Step::TakeIds => "become the mapped ids",
+            Step::HostName => "set the host name",
+            Step::PrivateMounts => "keep mounts private",
+            Step::NewRoot => "make the empty root",
+            Step::Mount(mount) => return write!(out, "{mount}"),
+            Step::EnterRoot => "enter the root, leave the old one, make it read-only",
+            Step::ForkWorkload => "fork the workload, confine init",
+            Step::Session => "new session, default signals, umask",
+            Step::Limit(name, _, value) => return write!(out, "limit {name} to {value}"),
+            Step::DropIds => "drop groups, set gid and uid",
+            Step::DropCapabilities => "empty all capability sets, lock securebits",
+            Step::TieToInit => "die with init",
+            Step::WorkingDirectory => "change to the working directory",
+            Step::NoNewPrivs => "set no_new_privs",
+            Step::Landlock => "enforce Landlock",
+            Step::AwaitInit => "wait until init is confined",
+            Step::Filter => "load the system call filter",
+            Step::CloseDescriptors => "close every descriptor but 0, 1 and 2",
+            Step::Execute => "execute the program",
+        };
+        out.write_str(text)
+    }
+}

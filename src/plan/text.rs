@@ -1,0 +1,70 @@
+//! A plan as text for people: the promise table, then the steps.
+#![forbid(unsafe_code)]
+
+use std::fmt::Write;
+
+use super::promises::{Holding, PromiseLine, key};
+use super::{LandlockPlan, Plan, Runner};
+
+/// The whole plan.
+pub fn render(plan: &Plan, kernel: &str) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_plan(&mut out, plan, kernel);
+    out
+}
+
+fn write_plan(out: &mut String, plan: &Plan, kernel: &str) -> std::fmt::Result {
+    writeln!(out, "{} jail `{}` from profile `{}` on Linux {kernel}", plan.kind, plan.name, plan.profile)?;
+    writeln!(out, "program   {}", plan.argv.join(" "))?;
+    writeln!(out, "ids       uid {} gid {}", plan.ids.uid, plan.ids.gid)?;
+    for note in &plan.notes {
+        writeln!(out, "note      {note}")?;
+    }
+    writeln!(out, "\nPROMISE      LEVEL    HELD")?;
+    for line in &plan.promises {
+        writeln!(out, "{:<12} {:<8} {}", key(&line.promise), key(&line.level), held(line))?;
+    }
+    if let Some(filter) = &plan.filter {
+        let seen = if filter.listener { "the rest is refused and reported" } else { "the rest is refused UNSEEN" };
+        writeln!(out, "\nsystem calls: {} allowed, {seen}", filter.allowed)?;
+    }
+    if let Some(landlock) = &plan.landlock {
+        write_landlock(out, landlock)?;
+    }
+    writeln!(out, "\nenvironment: {}", names(plan))?;
+    writeln!(out, "\nSTEPS")?;
+    for (index, step) in plan.steps().iter().enumerate() {
+        let runner = match step.runner() {
+            Runner::Supervisor => "supervisor",
+            Runner::Init => "init",
+            Runner::Workload => "workload",
+        };
+        writeln!(out, "{:>3} {runner:<10} {step}", index + 1)?;
+    }
+    Ok(())
+}
+
+fn names(plan: &Plan) -> String {
+    let all: Vec<&str> = plan.env.iter().map(|(name, _)| name.as_str()).collect();
+    if all.is_empty() { "empty".into() } else { all.join(" ") }
+}
+
+fn write_landlock(out: &mut String, landlock: &LandlockPlan) -> std::fmt::Result {
+    writeln!(out, "\nLANDLOCK")?;
+    for rule in &landlock.rules {
+        writeln!(out, "    {:<8} {}", key(&rule.access), rule.path.display())?;
+    }
+    if landlock.abi >= 4 {
+        writeln!(out, "    tcp bind {:?}, tcp connect {:?}", landlock.bind, landlock.connect)?;
+    }
+    Ok(())
+}
+
+fn held(line: &PromiseLine) -> String {
+    match &line.holding {
+        Holding::Held(by) => by.join(" + "),
+        Holding::NotHeld { why, part } if part.is_empty() => format!("NOT HELD: {why}"),
+        Holding::NotHeld { why, part } => format!("NOT HELD: {why} (in part: {})", part.join(" + ")),
+    }
+}

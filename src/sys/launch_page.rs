@@ -1,0 +1,86 @@
+//! One page of memory shared by the supervisor, init and the workload until it executes its program: how far
+//! each has come, why it stopped, and the number of the listener descriptor.
+//!
+//! Only flowjail's own code writes it: the workload's mapping ends with execve, before hostile code runs.
+
+use std::num::NonZeroUsize;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+
+/// The words of the page.
+#[repr(C)]
+#[derive(Default)]
+pub struct Words {
+    /// Rises with every change; what waiters sleep on.
+    pub bell: AtomicU32,
+    /// 1 once the id maps are written.
+    pub mapped: AtomicU32,
+    /// The step that init or the workload is at, from 1; 0 before the first.
+    pub step: AtomicU32,
+    /// The errno that the step ended with; 0 while there is none.
+    pub errno: AtomicI32,
+    /// The listener's descriptor number; -1 until there is one.
+    pub listener: AtomicI32,
+    /// 1 once the workload has a descriptor table of its own and is about to execute its program.
+    pub detached: AtomicU32,
+    /// 1 once init is confined; the workload waits for it.
+    pub init_confined: AtomicU32,
+    /// The workload's wait status as waitpid(2) gives it, left by init; -1 until the workload ended.
+    pub status: AtomicI32,
+}
+
+/// The mapping. It is never unmapped: it lives as long as the processes that share it.
+pub struct LaunchPage(NonNull<Words>);
+
+impl LaunchPage {
+    /// Maps a zeroed shared page (mmap(2), MAP_SHARED | MAP_ANONYMOUS).
+    pub fn new() -> Result<LaunchPage, Errno> {
+        let size = NonZeroUsize::new(size_of::<Words>()).ok_or(Errno::EINVAL)?;
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a fresh anonymous mapping chosen by the kernel aliases nothing; it is page-aligned, zeroed,
+        // large enough for Words, and never unmapped.
+        let page = unsafe { mmap_anonymous(None, size, protection, MapFlags::MAP_SHARED)? };
+        let page = LaunchPage(page.cast());
+        page.listener.store(-1, Ordering::SeqCst);
+        page.status.store(-1, Ordering::SeqCst);
+        Ok(page)
+    }
+
+    /// Stores a word and wakes everyone who waits.
+    pub fn announce(&self, change: impl FnOnce(&Words)) {
+        change(self);
+        self.bell.fetch_add(1, Ordering::SeqCst);
+        // SAFETY: the futex word is a valid aligned u32 of the shared mapping; FUTEX_WAKE reads nothing else.
+        unsafe { libc::syscall(libc::SYS_futex, self.bell.as_ptr(), libc::FUTEX_WAKE, i32::MAX, 0, 0, 0) };
+    }
+
+    /// Sleeps until `done` holds or `patience` is over; says which. A waiter looks again at least every 10 ms.
+    pub fn wait(&self, patience: Duration, done: impl Fn(&Words) -> bool) -> bool {
+        let started = std::time::Instant::now();
+        loop {
+            let seen = self.bell.load(Ordering::SeqCst);
+            if done(self) {
+                return true;
+            }
+            if started.elapsed() >= patience {
+                return false;
+            }
+            let nap = libc::timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+            // SAFETY: the word and the timespec live across the call; FUTEX_WAIT compares and sleeps only.
+            unsafe { libc::syscall(libc::SYS_futex, self.bell.as_ptr(), libc::FUTEX_WAIT, seen, &nap, 0, 0) };
+        }
+    }
+}
+
+impl Deref for LaunchPage {
+    type Target = Words;
+    fn deref(&self) -> &Words {
+        // SAFETY: the mapping is never unmapped and holds only atomics, which any process may change.
+        unsafe { self.0.as_ref() }
+    }
+}

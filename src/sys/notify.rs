@@ -1,0 +1,153 @@
+//! Loading seccomp filters, and the user notification of seccomp_unotify(2).
+
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+
+use nix::errno::Errno;
+
+use super::check;
+
+/// One instruction of a classic BPF program, laid out as the kernel's `struct sock_filter`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instruction {
+    /// Operation.
+    pub code: u16,
+    /// Distance of the jump when true.
+    pub jt: u8,
+    /// Distance of the jump when false.
+    pub jf: u8,
+    /// Operand.
+    pub k: u32,
+}
+
+/// A call that waits for the supervisor's answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Notice {
+    /// The kernel's cookie for this call.
+    pub id: u64,
+    /// The calling thread, in the pid namespace of the listener's reader.
+    pub thread: u32,
+    /// The system call's number.
+    pub number: i32,
+    /// The AUDIT_ARCH_* value.
+    pub arch: u32,
+    /// The registers.
+    pub args: [u64; 6],
+}
+
+/// What the waiting call gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// The kernel carries the call out (SECCOMP_USER_NOTIF_FLAG_CONTINUE).
+    Continue,
+    /// The call returns this errno.
+    Errno(i32),
+}
+
+/// A notice and room for what a newer kernel may append to it.
+#[repr(C)]
+struct Room {
+    notice: libc::seccomp_notif,
+    spare: [u64; 32],
+}
+
+fn load(program: &[Instruction], flags: libc::c_ulong) -> Result<libc::c_long, Errno> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(|_| Errno::E2BIG)?,
+        filter: program.as_ptr() as *mut libc::sock_filter,
+    };
+    // SAFETY: Instruction has sock_filter's layout (repr(C), same fields); the slice outlives the call, and the
+    // kernel only reads it.
+    check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &program) })
+}
+
+/// Loads a filter for this thread and its children (seccomp(2)). Needs no_new_privs or CAP_SYS_ADMIN.
+pub fn load_filter(program: &[Instruction]) -> Result<(), Errno> {
+    load(program, 0).map(drop)
+}
+
+/// Loads a filter and returns its listener's descriptor number (Linux 5.0; WAIT_KILLABLE_RECV, Linux 5.19:
+/// once the supervisor has received a notice only a fatal signal interrupts the call). EBUSY: another filter
+/// of this process already has a listener.
+pub fn load_filter_with_listener(program: &[Instruction]) -> Result<i32, Errno> {
+    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    load(program, flags).map(|fd| fd as i32)
+}
+
+/// Takes over a listener by its number.
+///
+/// The number comes from the launch page, written by flowjail's own code in a process that shared this
+/// descriptor table; nothing else in this process owns it.
+pub fn adopt(listener: i32) -> OwnedFd {
+    // SAFETY: see above: the descriptor is open and has no other owner in this process.
+    unsafe { OwnedFd::from_raw_fd(listener) }
+}
+
+/// Takes the next waiting call. ENOENT: the caller was killed meanwhile.
+pub fn receive(listener: &impl AsFd) -> Result<Notice, Errno> {
+    // SAFETY: seccomp_notif and the spare room are plain data; the kernel wants them zeroed.
+    let mut room: Room = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes the size of seccomp_notif that GET_NOTIF_SIZES reports, checked to fit at start.
+    check(unsafe {
+        libc::ioctl(listener.as_fd().as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV as _, &mut room)
+    }.into())?;
+    let notice = room.notice;
+    Ok(Notice {
+        id: notice.id,
+        thread: notice.pid,
+        number: notice.data.nr,
+        arch: notice.data.arch,
+        args: notice.data.args,
+    })
+}
+
+/// Answers a waiting call. ENOENT: the caller is gone.
+pub fn answer(listener: &impl AsFd, id: u64, reply: Reply) -> Result<(), Errno> {
+    let (error, flags) = match reply {
+        Reply::Continue => (0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
+        Reply::Errno(number) => (-number, 0),
+    };
+    let mut response = libc::seccomp_notif_resp { id, val: 0, error, flags };
+    // SAFETY: response lives across the call.
+    check(unsafe {
+        libc::ioctl(listener.as_fd().as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND as _, &mut response)
+    }.into())?;
+    Ok(())
+}
+
+/// Whether the call still waits, so that what was read of its process was read of the right one.
+pub fn still_waits(listener: &impl AsFd, id: u64) -> bool {
+    let mut id = id;
+    // SAFETY: id lives across the call.
+    let answer = unsafe {
+        libc::ioctl(listener.as_fd().as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID as _, &mut id)
+    };
+    answer == 0
+}
+
+/// Whether this kernel has user notification with structures of sizes that fit (SECCOMP_GET_NOTIF_SIZES,
+/// Linux 5.0).
+pub fn available() -> Result<(), Errno> {
+    let mut sizes = libc::seccomp_notif_sizes { seccomp_notif: 0, seccomp_notif_resp: 0, seccomp_data: 0 };
+    // SAFETY: sizes lives across the call.
+    check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_NOTIF_SIZES, 0, &mut sizes) })?;
+    let notice = usize::from(sizes.seccomp_notif);
+    let known = (size_of::<libc::seccomp_notif>()..=size_of::<Room>()).contains(&notice)
+        && usize::from(sizes.seccomp_notif_resp) == size_of::<libc::seccomp_notif_resp>();
+    if known { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+/// Whether a listener and WAIT_KILLABLE_RECV can be had: the kernel looks at the flags before it reads the
+/// program, so EFAULT for a NULL program means yes, EINVAL no.
+pub fn flags_known() -> Result<(), Errno> {
+    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    // SAFETY: a NULL program is answered by EFAULT before anything is loaded.
+    let answer = check(unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, std::ptr::null::<libc::sock_fprog>())
+    });
+    match answer {
+        Err(Errno::EFAULT) => Ok(()),
+        Err(errno) => Err(errno),
+        Ok(_) => Err(Errno::EINVAL),
+    }
+}

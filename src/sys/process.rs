@@ -1,0 +1,136 @@
+//! Processes: making them, their credentials' odd corners, signals by pidfd, descriptor tables.
+
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+
+use super::check;
+
+/// Which side of a fork this is.
+pub enum Forked {
+    /// The child.
+    Child,
+    /// The parent, with the child's pid in its own namespace and a pidfd.
+    Parent {
+        /// The child's process id.
+        pid: i32,
+        /// A descriptor of the child, readable once it ended.
+        pidfd: OwnedFd,
+    },
+}
+
+/// Forks with clone3(2) (Linux 5.3) and a pidfd; `flags` are CLONE_NEW* and CLONE_FILES. The child has a copy
+/// of the memory and ends by execve or [`exit_now`], never by returning from main.
+///
+/// # Errors
+/// ENOSPC: a limit of user namespaces. EPERM: forbidden. ENOSYS: a container's filter hides clone3.
+pub fn fork(flags: u64) -> Result<Forked, Errno> {
+    let mut pidfd: RawFd = -1;
+    // SAFETY: clone_args is plain data for which all zeros is valid.
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    arguments.flags = flags | libc::CLONE_PIDFD as u64;
+    arguments.pidfd = &raw mut pidfd as u64;
+    arguments.exit_signal = libc::SIGCHLD as u64;
+    // SAFETY: without CLONE_VM the child has its own copy of memory and stack, as after fork(2); the callers
+    // keep the process single-threaded, so no lock is held in the child.
+    let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &arguments, size_of::<libc::clone_args>()) })?;
+    if pid == 0 {
+        return Ok(Forked::Child);
+    }
+    // SAFETY: the kernel stored a new descriptor of ours in pidfd.
+    Ok(Forked::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
+}
+
+/// Ends the process without running any exit handler (_exit(2)).
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit takes no memory and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// A descriptor of a process (pidfd_open(2), Linux 5.3).
+pub fn open_pidfd(pid: i32) -> Result<OwnedFd, Errno> {
+    // SAFETY: takes numbers only.
+    let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    // SAFETY: the kernel just gave us this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Sends a signal to the process that a pidfd stands for (pidfd_send_signal(2), Linux 5.1). ESRCH: it ended.
+pub fn send_signal(pidfd: &impl AsFd, signal: Signal) -> Result<(), Errno> {
+    // SAFETY: a NULL siginfo means what kill(2) would send.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_fd().as_raw_fd(),
+            signal as i32,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    })?;
+    Ok(())
+}
+
+/// Closes descriptors `first..=last` (close_range(2), Linux 5.9); with `unshare` this process first gets a
+/// descriptor table of its own.
+pub fn close_range(first: RawFd, last: RawFd, unshare: bool) -> Result<(), Errno> {
+    if first > last {
+        return Ok(());
+    }
+    let flags = if unshare { libc::CLOSE_RANGE_UNSHARE } else { 0 };
+    // SAFETY: takes numbers only; the callers own what they close.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) })?;
+    Ok(())
+}
+
+/// Whether a capability number exists and was removed from the bounding set (prctl(2) PR_CAPBSET_DROP).
+/// EINVAL: no such capability. EPERM: no CAP_SETPCAP.
+pub fn drop_bounding(capability: u32) -> Result<(), Errno> {
+    // SAFETY: takes numbers only.
+    check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as libc::c_ulong, 0, 0, 0) }.into())?;
+    Ok(())
+}
+
+/// Sets the securebits (prctl(2) PR_SET_SECUREBITS, capabilities(7)). EPERM: no CAP_SETPCAP.
+pub fn set_securebits(bits: i32) -> Result<(), Errno> {
+    // SAFETY: takes numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_SECUREBITS, bits as libc::c_ulong, 0, 0, 0) }.into())?;
+    Ok(())
+}
+
+/// NOROOT, NO_SETUID_FIXUP and NO_CAP_AMBIENT_RAISE set, KEEP_CAPS clear, all four locked.
+pub const SECUREBITS_LOCKED: i32 = libc::SECBIT_NOROOT
+    | libc::SECBIT_NOROOT_LOCKED
+    | libc::SECBIT_NO_SETUID_FIXUP
+    | libc::SECBIT_NO_SETUID_FIXUP_LOCKED
+    | libc::SECBIT_KEEP_CAPS_LOCKED
+    | libc::SECBIT_NO_CAP_AMBIENT_RAISE
+    | libc::SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+
+/// Sets the soft and the hard value of a resource limit (setrlimit(2)).
+pub fn limit(resource: u32, value: u64) -> Result<(), Errno> {
+    let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+    // SAFETY: limit lives across the call.
+    check(unsafe { libc::prlimit(0, resource as _, &limit, std::ptr::null_mut()) }.into())?;
+    Ok(())
+}
+
+/// The signal handlers of every signal back to their defaults; the Rust runtime ignores SIGPIPE, and callers
+/// may have left others ignored.
+pub fn default_signals() {
+    for number in 1..=64 {
+        // SAFETY: SIG_DFL installs no code; the numbers that refuse it (KILL, STOP, 32, 33) only answer EINVAL.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+}
+
+/// The running kernel's Landlock ABI (landlock_create_ruleset(2), Linux 5.13). ENOSYS: not built in or hidden
+/// by a filter; EOPNOTSUPP: not enabled at boot.
+pub fn landlock_abi() -> Result<i32, Errno> {
+    let version = 1u32;
+    // SAFETY: NULL with size 0 and LANDLOCK_CREATE_RULESET_VERSION asks for the number only.
+    let abi = check(unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0usize, version)
+    })?;
+    Ok(abi as i32)
+}
