@@ -25,13 +25,17 @@ pub fn cache() -> PathBuf {
     var("FLOWJAIL_TEST_CACHE").unwrap_or_else(default)
 }
 
-/// The tree of that version that an ordinary user can read, wherever in the cache it lies.
+/// The tree of that version, where it is whole.
 pub fn tree(version: &str) -> Result<PathBuf, String> {
-    let found = below(&cache(), 4, version);
-    found.ok_or_else(|| {
+    let dir = cache().join(format!("flowise-{version}"));
+    let whole = dir
+        .canonicalize()
+        .ok()
+        .filter(|tree| is_tree(tree, version));
+    whole.ok_or_else(|| {
         format!(
-            "Flowise {version} below {} (tests/run puts it there)",
-            cache().display()
+            "Flowise {version} in {} (tests/run puts it there)",
+            dir.display()
         )
     })
 }
@@ -53,24 +57,6 @@ pub fn node() -> Result<PathBuf, String> {
             node.display()
         )),
     }
-}
-
-fn below(dir: &Path, depth: u32, version: &str) -> Option<PathBuf> {
-    if is_tree(dir, version) {
-        return Some(dir.to_owned());
-    }
-    if depth == 0 || dir.join("node_modules").is_dir() {
-        return None;
-    }
-    let mut entries: Vec<PathBuf> = fs::read_dir(dir)
-        .ok()?
-        .filter_map(|e| Some(e.ok()?.path()))
-        .collect();
-    entries.sort();
-    entries
-        .iter()
-        .filter(|p| p.is_dir())
-        .find_map(|p| below(p, depth - 1, version))
 }
 
 /// A tree counts when it is whole: the native module is the last thing that an installation makes.
