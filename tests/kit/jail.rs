@@ -12,11 +12,13 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// The binary under test, where an ordinary user can reach it.
+/// The binary under test, where an ordinary user can reach it. FLOWJAIL_TEST_BINARY names another
+/// build than cargo's, the static one for instance.
 pub fn binary() -> &'static Path {
     static COPY: OnceLock<PathBuf> = OnceLock::new();
     COPY.get_or_init(|| {
-        let built = PathBuf::from(env!("CARGO_BIN_EXE_flowjail"));
+        let other = std::env::var_os("FLOWJAIL_TEST_BINARY").map(PathBuf::from);
+        let built = other.unwrap_or_else(|| env!("CARGO_BIN_EXE_flowjail").into());
         let dir = PathBuf::from(format!("/var/tmp/flowjail-test-{}-bin", std::process::id()));
         fs::create_dir_all(&dir).expect("mkdir");
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("chmod");
