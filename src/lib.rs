@@ -10,7 +10,13 @@ compile_error!(
 );
 
 pub mod cli;
+pub mod events;
 pub mod filter;
+pub mod host;
+pub mod launch;
+pub mod layers;
+pub mod plan;
 pub mod profile;
+pub mod supervisor;
 pub mod sys;
 pub mod syscalls;

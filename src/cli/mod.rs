@@ -1,7 +1,56 @@
 //! The command line: clap, one file per command, the only place that prints.
 #![forbid(unsafe_code)]
 
+mod check;
+mod digest;
+mod plan;
+mod profiles;
+mod run;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Runs Flowise, or any node program, inside a jail made from one profile file.
+#[derive(Parser)]
+#[command(name = "flowjail", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a command in a jail; without a profile it is Flowise's.
+    Run(run::RunArgs),
+    /// Check a profile and say every problem at once.
+    Check(check::CheckArgs),
+    /// Show what `run` would do here: the promises, what holds them, and every step in order.
+    Plan(plan::PlanArgs),
+    /// List the profiles that flowjail carries, or show one.
+    Profiles(profiles::ProfilesArgs),
+}
+
+/// flowjail's own failure; every other code is the jailed command's.
+const FAILED: u8 = 125;
+
 /// Runs the command that the process was started with.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(125)
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let asked_for = !error.use_stderr();
+            // Nothing is left to be done about a terminal that is gone.
+            let _ = error.print();
+            return ExitCode::from(if asked_for { 0 } else { FAILED });
+        }
+    };
+    let code = match arguments.command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Profiles(args) => profiles::run(&args),
+    };
+    ExitCode::from(code)
 }

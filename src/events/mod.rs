@@ -1,1 +1,73 @@
+//! What happened: events as JSON lines, each kind of denial told once and counted after that.
+#![forbid(unsafe_code)]
 
+mod ledger;
+mod sink;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+pub use ledger::{Denial, Ledger, Tally};
+pub use sink::Sink;
+
+/// The version of the events' schema.
+pub const SCHEMA: u32 = 1;
+
+/// One line of the event stream.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The program is about to run.
+    Start {
+        /// The version of this schema.
+        schema: u32,
+        /// The jail's name.
+        jail: String,
+        /// The profile's name.
+        profile: String,
+        /// The program and its arguments.
+        argv: Vec<String>,
+        /// The workload's user id.
+        uid: u32,
+        /// Each promise: `held`, `not-held` or `off`.
+        promises: BTreeMap<String, String>,
+    },
+    /// A system call was refused.
+    DeniedCall {
+        /// Its name, or its number where it has none.
+        syscall: String,
+        /// Its arguments as the registers held them.
+        args: [u64; 6],
+        /// The thread, as the host sees it.
+        pid: u32,
+        /// How often this denial happened so far.
+        count: u64,
+        /// The profile line that would allow it.
+        allow: String,
+    },
+    /// The start of another program was refused.
+    DeniedExec {
+        /// The program's path as the caller gave it.
+        path: String,
+        /// Its arguments, cut at 32 of 256 bytes.
+        argv: Vec<String>,
+        /// The process, as the host sees it.
+        pid: u32,
+        /// How often this denial happened so far.
+        count: u64,
+        /// The profile line that would allow it.
+        allow: String,
+    },
+    /// The jail ended.
+    Exit {
+        /// flowjail's exit code.
+        code: u8,
+        /// The signal that ended the workload.
+        signal: Option<String>,
+        /// Denials in all.
+        denied: u64,
+        /// Lines that are missing from this stream, because they came too fast or nobody read them.
+        dropped: u64,
+    },
+}

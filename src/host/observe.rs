@@ -71,6 +71,9 @@ fn command_of(profile: &Profile, request: &Request, env: &BTreeMap<String, Strin
     if command.is_node() {
         variables.insert("node".to_owned(), command.program.to_string_lossy().into_owned());
     }
+    if let Some(directory) = command.script.as_ref().and_then(|script| script.parent()) {
+        variables.insert("command_dir".to_owned(), directory.to_string_lossy().into_owned());
+    }
     if automatic("install") {
         let tree = command.node_modules().map(|path| path.to_string_lossy().into_owned());
         variables.extend(tree.map(|tree| ("install".to_owned(), tree)));

@@ -2,31 +2,51 @@
 #![forbid(unsafe_code)]
 
 use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::{set_dumpable, set_no_new_privs};
 
-use super::recipe::instructions;
+use super::recipe::{Recipe, instructions};
 use crate::filter::Program;
 use crate::layers::{caps, ids, landlock};
 use crate::plan::Plan;
-use crate::profile::Layer;
-use crate::sys::notify;
+use crate::sys::{environment, notify};
 
-/// Takes the workload's ids where the process is root; then no capabilities, no_new_privs, not dumpable.
-pub fn drop_privilege(plan: &Plan) -> Result<(), Errno> {
-    if nix::unistd::geteuid().is_root() {
-        ids::take(&plan.ids)?;
+/// init: no capabilities, no_new_privs, not dumpable, no file, and the few system calls of pid 1.
+pub fn confine_init(recipe: &Recipe) -> Result<(), Errno> {
+    drop_privilege()?;
+    if let Some(landlock) = &recipe.plan.landlock {
+        landlock::enforce_nothing(landlock.abi)?;
     }
-    if plan.has(Layer::Caps) {
-        if caps::can_drop_all() { caps::drop_all()? } else { caps::drop_own()? }
-    }
+    load(&recipe.init)
+}
+
+/// The supervisor: the workload's ids, no capabilities, no_new_privs, not dumpable, an environment of zeros,
+/// /proc as its root, and few system calls.
+///
+/// It reads the path and the arguments of a refused execve from `/proc/PID/mem`. A Landlock domain would forbid
+/// that (ptrace is for ancestors of the target's domain only), so that a root without any file but /proc and
+/// an open(2) that can only read stand in its place. A user namespace of its own is what lets an ordinary user
+/// chroot, and empty the bounding set as well.
+pub fn confine_supervisor(recipe: &Recipe) -> Result<(), Errno> {
+    become_workload(recipe.plan)?;
+    unshare(CloneFlags::CLONE_NEWUSER)?;
+    nix::unistd::chroot("/proc")?;
+    nix::unistd::chdir("/")?;
+    drop_privilege()?;
+    environment::wipe();
+    load(&recipe.supervisor)
+}
+
+fn become_workload(plan: &Plan) -> Result<(), Errno> {
+    if plan.ids.root_start { ids::take(&plan.ids) } else { Ok(()) }
+}
+
+fn drop_privilege() -> Result<(), Errno> {
+    caps::drop_all()?;
     set_no_new_privs()?;
     set_dumpable(false)
 }
 
-/// A Landlock domain without rights (wherever the plan has Landlock), and a filter of the few calls to come.
-pub fn close_in(plan: &Plan, filter: &Program) -> Result<(), Errno> {
-    if let Some(landlock) = &plan.landlock {
-        landlock::enforce_nothing(landlock.abi)?;
-    }
-    notify::load_filter(&instructions(filter))
+fn load(program: &Program) -> Result<(), Errno> {
+    notify::load_filter(&instructions(program))
 }

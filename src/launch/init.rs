@@ -28,9 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Runs as init until the workload ends; `trees` were opened by a supervisor that is root.
 pub fn run(recipe: &Recipe, trees: Vec<OwnedFd>) -> ! {
     let ended = build(recipe, trees).and_then(|workload| {
-        confine::drop_privilege(recipe.plan)?;
         sys_process::close_range(0, i32::MAX, true)?;
-        confine::close_in(recipe.plan, &recipe.init)?;
+        confine::confine_init(recipe)?;
         Ok(workload)
     });
     match ended {

@@ -12,27 +12,22 @@ use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 
-use crate::filter::Program;
 use crate::plan::Step;
 use crate::sys::launch_page::LaunchPage;
 
-pub use confine::close_in;
 pub use start::{launch, step_failure};
 
-/// A jail whose program is about to be executed: it waits for the supervisor to answer its execve.
+/// A jail whose program is about to be executed. The supervisor is confined by now, and where it has a listener
+/// the program's execve waits for its answer.
 pub struct Launched {
     /// init.
     pub init: OwnedFd,
     /// Where denied calls arrive; none without a listener.
     pub listener: Option<OwnedFd>,
-    /// Ends when the program was executed, or never will be.
-    pub executing: OwnedFd,
     /// What init and the workload leave behind.
     pub page: LaunchPage,
     /// The plan's steps; the last is execve.
     pub steps: Vec<Step>,
-    /// The supervisor's own filter, to be loaded with [`close_in`] once it needs no file any more.
-    pub filter: Program,
 }
 
 /// A step that failed; the program was not executed.

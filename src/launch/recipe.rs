@@ -1,7 +1,7 @@
 //! What the launching processes share by being forked from one another.
 #![forbid(unsafe_code)]
 
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::SeqCst;
 
 use nix::errno::Errno;
@@ -26,15 +26,13 @@ pub struct Recipe<'a> {
     pub init: Program,
     /// The supervisor's filter.
     pub supervisor: Program,
-    /// The descriptor that execve closes.
-    pub executing: RawFd,
     /// A pidfd of the supervisor.
     pub supervisor_pidfd: OwnedFd,
 }
 
 impl<'a> Recipe<'a> {
     /// Compiles the filters and maps the page.
-    pub fn new(plan: &'a Plan, executing: RawFd) -> Result<Recipe<'a>, Failure> {
+    pub fn new(plan: &'a Plan) -> Result<Recipe<'a>, Failure> {
         let outside = |what: &'static str| move |errno: Errno| Failure::outside(what, errno);
         let compile = |policy| filter::compile(policy).map_err(|_| Failure::outside("compiling a filter", Errno::E2BIG));
         Ok(Recipe {
@@ -44,7 +42,6 @@ impl<'a> Recipe<'a> {
             workload: plan.filter.as_ref().map(|filter| compile(&filter.policy)).transpose()?,
             init: compile(&plan.own_filters.init)?,
             supervisor: compile(&plan.own_filters.supervisor)?,
-            executing,
             supervisor_pidfd: crate::sys::process::open_pidfd(nix::unistd::getpid().as_raw())
                 .map_err(outside("opening a pidfd of the supervisor"))?,
         })

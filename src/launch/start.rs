@@ -1,16 +1,14 @@
 //! The supervisor's part of the launch: fork, maps, and the first execve waiting for its answer.
 #![forbid(unsafe_code)]
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::pipe2;
 
 use super::recipe::Recipe;
 use super::{Failure, Launched, confine, init};
@@ -26,9 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Starts a jail up to the workload's execve. The process must be single-threaded, with the signals that it
 /// forwards blocked.
 pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
-    let (executing, closed_by_execve) =
-        pipe2(OFlag::O_CLOEXEC).map_err(|errno| Failure::outside("making a pipe", errno))?;
-    let recipe = Recipe::new(plan, closed_by_execve.as_raw_fd())?;
+    let recipe = Recipe::new(plan)?;
     let trees = supervised(&recipe, Step::OpenTrees, || {
         let needed = plan.has(Layer::Mounts) && plan.ids.root_start;
         if needed { mounts::open_trees(&plan.mounts, &plan.ids) } else { Ok(Vec::new()) }
@@ -44,11 +40,10 @@ pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
     supervised(&recipe, Step::MapIds, || ids::write_maps(pid, &plan.ids))?;
     recipe.page.announce(|page| page.mapped.store(1, SeqCst));
     let listener = await_workload(&recipe, &jail)?;
-    drop(closed_by_execve);
-    confine::drop_privilege(plan).map_err(|errno| Failure::outside("dropping the supervisor's privileges", errno))?;
-    let Recipe { page, steps, supervisor, .. } = recipe;
+    confine::confine_supervisor(&recipe).map_err(|errno| Failure::outside("confining the supervisor", errno))?;
+    let Recipe { page, steps, .. } = recipe;
     let init = jail.finished().ok_or_else(|| Failure::outside("keeping init", Errno::ESRCH))?;
-    Ok(Launched { init, listener, executing, page, steps, filter: supervisor })
+    Ok(Launched { init, listener, page, steps })
 }
 
 fn namespaces(plan: &Plan) -> CloneFlags {

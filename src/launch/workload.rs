@@ -42,7 +42,7 @@ fn apply(recipe: &Recipe, step: &Step, init: Pid) -> Result<(), Errno> {
         Step::Landlock => plan.landlock.as_ref().map_or(Ok(()), landlock::enforce),
         Step::AwaitInit => await_init(recipe),
         Step::Filter => load_filter(recipe),
-        Step::CloseDescriptors => close_descriptors(recipe),
+        Step::CloseDescriptors => sys_process::close_range(3, i32::MAX, true),
         Step::Execute => execute(recipe),
         _ => Err(Errno::EINVAL),
     }
@@ -66,12 +66,6 @@ fn load_filter(recipe: &Recipe) -> Result<(), Errno> {
     Ok(())
 }
 
-/// A descriptor table of its own, with 0, 1, 2 and the one that execve closes.
-fn close_descriptors(recipe: &Recipe) -> Result<(), Errno> {
-    sys_process::close_range(3, recipe.executing - 1, true)?;
-    sys_process::close_range(recipe.executing + 1, i32::MAX, true)
-}
-
 fn execute(recipe: &Recipe) -> Result<(), Errno> {
     let plan = recipe.plan;
     let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::EINVAL);
@@ -79,7 +73,7 @@ fn execute(recipe: &Recipe) -> Result<(), Errno> {
     let argv: Vec<CString> = plan.argv.iter().map(|word| text(word.as_bytes())).collect::<Result<_, _>>()?;
     let pairs = plan.env.iter().map(|(name, value)| text(format!("{name}={value}").as_bytes()));
     let env: Vec<CString> = pairs.collect::<Result<_, _>>()?;
-    // With the layer `fds` off, too, the table is its own now: the supervisor closes its ends next.
+    // With the layer `fds` off, too, the table is its own from here on.
     sys_process::close_range(i32::MAX, i32::MAX, true)?;
     recipe.page.announce(|page| page.detached.store(1, SeqCst));
     match nix::unistd::execve(&program, &argv, &env) {

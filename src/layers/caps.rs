@@ -17,18 +17,8 @@ pub fn drop_all() -> Result<(), Errno> {
         }
     }
     process::set_securebits(process::SECUREBITS_LOCKED)?;
-    drop_own()
-}
-
-/// Empties the sets that a process without privilege may empty: all but the bounding set.
-pub fn drop_own() -> Result<(), Errno> {
     for set in [CapSet::Ambient, CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
         caps::clear(None, set).map_err(|_| Errno::last())?;
     }
     Ok(())
-}
-
-/// Whether this process could drop its bounding set and lock its securebits.
-pub fn can_drop_all() -> bool {
-    caps::has_cap(None, CapSet::Effective, caps::Capability::CAP_SETPCAP).unwrap_or(false)
 }

@@ -50,7 +50,7 @@ fn handled(abi: ABI) -> Result<Ruleset, RulesetError> {
 }
 
 fn finish(created: RulesetCreated) -> Result<(), RulesetError> {
-    let status = created.set_no_new_privs(false).restrict_self()?;
+    let status = created.no_new_privs(false).restrict_self()?;
     debug_assert_eq!(status.ruleset, RulesetStatus::FullyEnforced);
     Ok(())
 }

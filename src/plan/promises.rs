@@ -220,3 +220,19 @@ fn hints(promise: Promise, why: &str, host: &Host) -> Vec<String> {
     hints.push(format!("to run without it, write `{key} = \"prefer\"` under [promises]"));
     hints
 }
+
+impl PromiseLine {
+    /// The promise's key in a profile.
+    pub fn name(&self) -> String {
+        key(&self.promise)
+    }
+
+    /// `held`, `not-held` or `off`, as events say it.
+    pub fn state(&self) -> &'static str {
+        match (&self.holding, self.level) {
+            (Holding::Held(_), _) => "held",
+            (_, Level::Off) => "off",
+            _ => "not-held",
+        }
+    }
+}

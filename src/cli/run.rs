@@ -1,0 +1,123 @@
+//! `flowjail run`: the whole program on one screen.
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::digest;
+use super::terminal::{fail, say};
+use crate::events::Sink;
+use crate::host::{self, Host, Request};
+use crate::launch::{self, Failure};
+use crate::plan::{self, Plan};
+use crate::profile::{self, Overlay};
+use crate::supervisor;
+
+/// Flags that say which jail, each the same as its line in a profile.
+#[derive(Args, Debug, Clone, Default)]
+pub struct JailFlags {
+    /// A profile's name or file
+    #[arg(long, value_name = "NAME|FILE", default_value = "flowise")]
+    pub profile: String,
+    /// The jail's name; default: the profile's
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Let the workload reach a host; as [net] allow
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub allow: Vec<String>,
+    /// Let it reach a host that has a private address; as [net] private
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub allow_private: Vec<String>,
+    /// Give a host name an address; as [net] hosts
+    #[arg(long, value_name = "NAME=ADDR")]
+    pub add_host: Vec<String>,
+    /// Serve at this address; as [net] publish
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub publish: Vec<String>,
+    /// Switch a feature of the profile on; as features
+    #[arg(long = "with", value_name = "FEATURE")]
+    pub features: Vec<String>,
+    /// Give a parameter of the profile a value; as [params]
+    #[arg(long, value_name = "PARAM=VALUE")]
+    pub set: Vec<String>,
+    /// Write events as JSON lines to a file or an open descriptor
+    #[arg(long, value_name = "FILE|fd:N")]
+    pub events: Option<String>,
+}
+
+/// Arguments of `run`.
+#[derive(Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub jail: JailFlags,
+    /// The command; default: the profile's
+    #[arg(last = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+/// Why nothing ran: printed already, this is the exit code.
+pub struct Stopped(pub u8);
+
+impl JailFlags {
+    fn overlay(&self) -> Overlay {
+        Overlay {
+            allow: self.allow.clone(),
+            allow_private: self.allow_private.clone(),
+            add_host: self.add_host.clone(),
+            publish: self.publish.clone(),
+            features: self.features.clone(),
+            set: self.set.clone(),
+        }
+    }
+}
+
+/// Carries `run` out.
+pub fn run(args: &RunArgs) -> u8 {
+    jail(&args.jail, &args.command).unwrap_or_else(|Stopped(code)| code)
+}
+
+/// Profile to outcome: load, observe, resolve, launch, supervise.
+pub fn jail(flags: &JailFlags, command: &[String]) -> Result<u8, Stopped> {
+    let (_, plan) = resolve(flags, command)?;
+    let sink = Sink::new(flags.events.as_deref().map(open_events).transpose()?);
+    say(digest::start(&plan));
+    let outcome = start(&plan, sink).map_err(|failure| Stopped(fail(failure.exit, &failure, None)))?;
+    say(digest::end(&plan, &outcome));
+    Ok(outcome.code)
+}
+
+/// From flags to a plan; what stands in the way is printed.
+pub fn resolve(flags: &JailFlags, command: &[String]) -> Result<(Host, Plan), Stopped> {
+    let profile = profile::load(&flags.profile, &flags.overlay()).map_err(|problems| {
+        say(problems);
+        Stopped(super::FAILED)
+    })?;
+    let request = Request { command: command.to_vec() };
+    let host = host::observe(&profile, &request)
+        .map_err(|error| Stopped(fail(error.exit, &error.message, error.hint.as_deref())))?;
+    let name = flags.name.clone().unwrap_or_else(|| profile.name.clone());
+    let plan = plan::resolve(&profile, &host, &name).map_err(|refusals| {
+        say(refusals);
+        Stopped(super::FAILED)
+    })?;
+    Ok((host, plan))
+}
+
+fn start(plan: &Plan, sink: Sink) -> Result<supervisor::Outcome, Failure> {
+    supervisor::block_signals().map_err(|errno| Failure::outside("blocking signals", errno))?;
+    let launched = launch::launch(plan)?;
+    supervisor::supervise(launched, plan, sink)
+}
+
+/// Opens the file, or takes the descriptor, that `--events` names.
+fn open_events(name: &str) -> Result<File, Stopped> {
+    let path = match name.strip_prefix("fd:") {
+        Some(number) if number.parse::<u32>().is_ok() => PathBuf::from(format!("/proc/self/fd/{number}")),
+        Some(_) => return Err(Stopped(fail(super::FAILED, format!("--events {name}: not a descriptor's number"), None))),
+        None => PathBuf::from(name),
+    };
+    let opened = File::options().append(true).create(!name.starts_with("fd:")).open(&path);
+    opened.map_err(|error| Stopped(fail(super::FAILED, format!("--events {name}: {error}"), None)))
+}

@@ -1,0 +1,109 @@
+//! Denials by kind: each told when it first happens, counted after that.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::{Event, Sink};
+
+/// What was refused.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Denial {
+    /// The start of a program.
+    Exec {
+        /// Its path.
+        path: String,
+        /// Its arguments.
+        argv: Vec<String>,
+    },
+    /// A system call.
+    Call {
+        /// Its name.
+        syscall: String,
+        /// The arguments that tell denials of the same call apart.
+        key: Vec<u64>,
+    },
+}
+
+/// How often one kind of denial happened.
+#[derive(Debug, Clone)]
+pub struct Tally {
+    /// In all.
+    pub count: u64,
+    /// The count that the stream last told.
+    told: u64,
+    latest: Event,
+}
+
+/// All denials of a jail's life.
+pub struct Ledger {
+    kinds: BTreeMap<Denial, Tally>,
+    total: u64,
+    beyond: u64,
+    window: (Instant, u32),
+}
+
+/// Kinds that are kept apart; more are only counted.
+const MAX_KINDS: usize = 256;
+/// Lines per second.
+const MAX_RATE: u32 = 50;
+
+impl Default for Ledger {
+    fn default() -> Ledger {
+        Ledger { kinds: BTreeMap::new(), total: 0, beyond: 0, window: (Instant::now(), 0) }
+    }
+}
+
+impl Ledger {
+    /// Counts a denial; tells the sink of the first of its kind, and of every tenfold after that.
+    pub fn note(&mut self, denial: Denial, event: Event, sink: &mut Sink) {
+        self.total += 1;
+        let full = self.kinds.len() >= MAX_KINDS;
+        if full && !self.kinds.contains_key(&denial) {
+            self.beyond += 1;
+            return;
+        }
+        let tally = self.kinds.entry(denial).or_insert_with(|| Tally { count: 0, told: 0, latest: event.clone() });
+        tally.count += 1;
+        tally.latest = with_count(event, tally.count);
+        if tally.told != 0 && tally.count < tally.told * 10 {
+            return;
+        }
+        let (since, lines) = &mut self.window;
+        if since.elapsed() > Duration::from_secs(1) {
+            (*since, *lines) = (Instant::now(), 0);
+        }
+        *lines += 1;
+        if *lines <= MAX_RATE {
+            tally.told = tally.count;
+            sink.write(&tally.latest);
+        }
+    }
+
+    /// Tells the final count of every kind whose last line is out of date; what was never told apart counts as
+    /// dropped.
+    pub fn settle(&mut self, sink: &mut Sink) {
+        for tally in self.kinds.values_mut().filter(|tally| tally.told != tally.count) {
+            sink.write(&tally.latest);
+            tally.told = tally.count;
+        }
+        sink.skip(self.beyond);
+    }
+
+    /// Denials in all.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Every kind with its count, and how many denials were beyond the kinds that are kept.
+    pub fn kinds(&self) -> (impl Iterator<Item = (&Denial, &Tally)>, u64) {
+        (self.kinds.iter(), self.beyond)
+    }
+}
+
+fn with_count(mut event: Event, now: u64) -> Event {
+    if let Event::DeniedCall { count, .. } | Event::DeniedExec { count, .. } = &mut event {
+        *count = now;
+    }
+    event
+}

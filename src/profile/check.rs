@@ -1,0 +1,224 @@
+//! The last step: what only the whole can show (variables, cycles), and the checked profile.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use super::file::{Fragment, Item};
+use super::problem::Place;
+use super::report::{Report, nearest};
+use super::template::BUILT_IN_VARIABLES;
+use super::types::{
+    ByteSize, Environment, Files, JailKind, Net, Part, Profile, Resources, Sourced, Template,
+    UserChoice,
+};
+
+/// `files.tmp.size` where no profile says another.
+const DEFAULT_TMP: ByteSize = ByteSize(64 << 20);
+
+/// What a parameter's value is that the launcher finds out by itself.
+const AUTO: &str = "auto";
+
+/// Checks the merged lines and makes them a profile. What is wrong is in the report.
+pub fn check(
+    name: String,
+    about: Option<String>,
+    merged: Fragment,
+    report: &mut Report,
+) -> Profile {
+    variables(&merged, report);
+    cycles(&merged.params, report);
+    relative_paths(&merged, report);
+    Profile {
+        name,
+        about: about.unwrap_or_default(),
+        jail: merged.jail.unwrap_or(JailKind::Auto),
+        features: merged
+            .features
+            .iter()
+            .map(|item| item.value.clone())
+            .collect(),
+        params: values(&merged.params),
+        command: merged
+            .command
+            .iter()
+            .flatten()
+            .map(|item| item.value.clone())
+            .collect(),
+        user: merged.user.unwrap_or(UserChoice::Auto),
+        files: Files {
+            read: sourced(&merged.read),
+            write: sourced(&merged.write),
+            tmp: merged.tmp.unwrap_or(DEFAULT_TMP),
+            cwd: merged.cwd.as_ref().map(Item::sourced),
+        },
+        programs: sourced(&merged.programs),
+        net: Net {
+            publish: merged.publish.as_deref().map(sourced).unwrap_or_default(),
+            allow: sourced(&merged.allow),
+            private: sourced(&merged.private),
+            hosts: merged
+                .hosts
+                .iter()
+                .map(|(name, item)| (name.clone(), item.value))
+                .collect(),
+            enabled: merged.net_enabled.unwrap_or(true),
+        },
+        resources: Resources {
+            memory: merged.memory,
+            cpus: merged.cpus,
+            pids: merged.pids,
+            open_files: merged.open_files,
+        },
+        env: Environment {
+            pass: sourced(&merged.pass),
+            set: values(&merged.set),
+        },
+        promises: merged.promises,
+        layers_off: merged
+            .layers
+            .into_iter()
+            .filter(|(_, on)| !on)
+            .map(|(layer, _)| layer)
+            .collect(),
+        allow: merged.syscalls.into_iter().map(|item| item.value).collect(),
+        answer: merged.answers.into_iter().map(|item| item.value).collect(),
+    }
+}
+
+fn sourced<T: Clone>(items: &[Item<T>]) -> Vec<Sourced<T>> {
+    items.iter().map(Item::sourced).collect()
+}
+
+fn values(items: &BTreeMap<String, Item<Template>>) -> BTreeMap<String, Template> {
+    items
+        .iter()
+        .map(|(name, item)| (name.clone(), item.value.clone()))
+        .collect()
+}
+
+/// Every template that is a path, with its place.
+fn paths(merged: &Fragment) -> Vec<(&Template, &Place)> {
+    let mut all: Vec<(&Template, &Place)> = Vec::new();
+    all.extend(
+        merged
+            .read
+            .iter()
+            .map(|item| (&item.value.path, &item.place)),
+    );
+    all.extend(
+        merged
+            .write
+            .iter()
+            .map(|item| (&item.value.path, &item.place)),
+    );
+    all.extend(
+        merged
+            .write
+            .iter()
+            .filter_map(|item| item.value.at.as_ref().map(|at| (at, &item.place))),
+    );
+    all.extend(merged.cwd.iter().map(|item| (&item.value, &item.place)));
+    all.extend(
+        merged
+            .programs
+            .iter()
+            .map(|item| (&item.value, &item.place)),
+    );
+    all
+}
+
+fn variables(merged: &Fragment, report: &mut Report) {
+    let mut all = paths(merged);
+    all.extend(
+        merged
+            .params
+            .values()
+            .map(|item| (&item.value, &item.place)),
+    );
+    all.extend(
+        merged
+            .command
+            .iter()
+            .flatten()
+            .map(|item| (&item.value, &item.place)),
+    );
+    all.extend(merged.set.values().map(|item| (&item.value, &item.place)));
+    for (template, place) in all {
+        for name in template.variables() {
+            let known = || {
+                BUILT_IN_VARIABLES
+                    .into_iter()
+                    .chain(merged.params.keys().map(String::as_str))
+            };
+            if known().any(|known| known == name) {
+                continue;
+            }
+            let hint = match nearest(name, known()) {
+                Some(near) => format!("did you mean `${{{near}}}`?"),
+                None => format!("define it: [params] {name} = \"...\""),
+            };
+            report.hinted(
+                &place.narrow(&format!("${{{name}}}")),
+                "an unknown variable",
+                hint,
+            );
+        }
+    }
+}
+
+/// A parameter that needs its own value has none.
+fn cycles(params: &BTreeMap<String, Item<Template>>, report: &mut Report) {
+    for (name, item) in params {
+        let mut met: Vec<&str> = Vec::new();
+        let mut open: Vec<&str> = item.value.variables().collect();
+        while let Some(next) = open.pop() {
+            if next == name {
+                let hint = "a value may use other variables, not itself";
+                report.hinted(&item.place, format!("`{name}` is made of itself"), hint);
+                break;
+            }
+            if met.contains(&next) {
+                continue;
+            }
+            met.push(next);
+            open.extend(
+                params
+                    .get(next)
+                    .into_iter()
+                    .flat_map(|item| item.value.variables()),
+            );
+        }
+    }
+}
+
+/// A path that starts with a parameter is absolute only if the parameter is.
+fn relative_paths(merged: &Fragment, report: &mut Report) {
+    let mut named: Vec<&str> = Vec::new();
+    for (template, _) in paths(merged) {
+        let mut first = template.0.first();
+        // As many steps as there are parameters; more would be a cycle, which has its own problem.
+        for _ in 0..=merged.params.len() {
+            let Some(Part::Variable(name)) = first else {
+                break;
+            };
+            let Some(item) = merged.params.get(name) else {
+                break;
+            };
+            first = item.value.0.first();
+            let relative = match first {
+                None => true,
+                Some(Part::Text(text)) => !text.starts_with('/') && item.value.to_string() != AUTO,
+                Some(Part::Variable(_)) => false,
+            };
+            if relative && !named.contains(&name.as_str()) {
+                named.push(name);
+                let message = format!("`{name}` starts a path and is not absolute");
+                report.hinted(
+                    &item.place,
+                    message,
+                    "start it with /, with ~/ or with a variable",
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Inheritance: a later fragment adds to lists, replaces scalars, and takes away what it removes.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use super::file::{Fragment, Item};
+use super::removal::List;
+use super::report::{Report, did_you_mean};
+use super::rules::unconditional;
+
+impl Fragment {
+    /// Puts a later fragment over this one.
+    pub fn absorb(&mut self, later: Fragment, report: &mut Report) {
+        self.take_away(&later.remove, report);
+        replace(&mut self.jail, later.jail);
+        extend(&mut self.features, later.features, String::clone);
+        self.params.extend(later.params);
+        // The command and the published addresses are one thing each, not collections: a later one replaces.
+        replace(&mut self.command, later.command);
+        replace(&mut self.publish, later.publish);
+        replace(&mut self.user, later.user);
+        self.absorb_files(later.read, later.write);
+        replace(&mut self.tmp, later.tmp);
+        replace(&mut self.cwd, later.cwd);
+        extend(&mut self.programs, later.programs, |path| path.to_string());
+        replace(&mut self.net_enabled, later.net_enabled);
+        self.private
+            .retain(|item| !later.allow.iter().any(|new| new.value == item.value));
+        self.allow
+            .retain(|item| !later.private.iter().any(|new| new.value == item.value));
+        extend(&mut self.allow, later.allow, Clone::clone);
+        extend(&mut self.private, later.private, Clone::clone);
+        self.hosts.extend(later.hosts);
+        replace(&mut self.memory, later.memory);
+        replace(&mut self.cpus, later.cpus);
+        replace(&mut self.pids, later.pids);
+        replace(&mut self.open_files, later.open_files);
+        self.set
+            .retain(|name, _| !later.pass.iter().any(|item| item.value == *name));
+        self.pass
+            .retain(|item| !later.set.contains_key(&item.value));
+        extend(&mut self.pass, later.pass, String::clone);
+        self.set.extend(later.set);
+        self.promises.extend(later.promises);
+        self.layers.extend(later.layers);
+        self.absorb_rules(later.syscalls, later.answers, report);
+    }
+
+    fn absorb_files(
+        &mut self,
+        read: Vec<Item<super::types::ReadPath>>,
+        write: Vec<Item<super::types::WritePath>>,
+    ) {
+        self.read.retain(|item| {
+            !write
+                .iter()
+                .any(|new| new.value.at.is_none() && new.value.path == item.value.path)
+        });
+        self.write.retain(|item| {
+            !read
+                .iter()
+                .any(|new| item.value.at.is_none() && new.value.path == item.value.path)
+        });
+        extend(&mut self.read, read, |read| read.path.clone());
+        extend(&mut self.write, write, |write| write.path.clone());
+    }
+
+    fn absorb_rules(
+        &mut self,
+        syscalls: Vec<Item<crate::syscalls::Rule>>,
+        answers: Vec<Item<super::types::Answer>>,
+        report: &mut Report,
+    ) {
+        // A call that was answered outright would stay answered: the answer is looked at first.
+        for item in &syscalls {
+            let old = self.answers.iter().find(|old| {
+                old.value.rule.when.is_empty() && old.value.rule.number == item.value.number
+            });
+            if let Some(old) = old {
+                let name = item.value.syscall;
+                let message = format!(
+                    "`{name}` is answered with {} by {}",
+                    old.value.errno_name,
+                    old.place.origin()
+                );
+                report.hinted(
+                    &item.place,
+                    message,
+                    format!("take that away first: [remove] syscalls = [\"{name}\"]"),
+                );
+            }
+        }
+        for item in &answers {
+            if let Some(old) = unconditional(&item.value.rule, &self.syscalls) {
+                let number = old.value.number;
+                self.syscalls.retain(|old| old.value.number != number);
+            }
+        }
+        let key = |rule: &crate::syscalls::Rule| (rule.number, format!("{:?}", rule.when));
+        extend(&mut self.syscalls, syscalls, key);
+        extend(&mut self.answers, answers, |answer| key(&answer.rule));
+    }
+
+    fn take_away(&mut self, removed: &[Item<(List, String)>], report: &mut Report) {
+        // A group stands for several keys: it removes something as long as one of them was there.
+        let mut useful = BTreeMap::new();
+        for item in removed {
+            let (list, key) = &item.value;
+            let had = self.remove_one(*list, key);
+            *useful.entry(item.place.span.start).or_insert(false) |= had;
+        }
+        for item in removed {
+            if useful.get(&item.place.span.start) == Some(&false) {
+                let (list, key) = &item.value;
+                let near = self.keys(*list);
+                let hint = did_you_mean(key, near.iter().map(String::as_str));
+                report.add(&item.place, "removes nothing", hint);
+                useful.remove(&item.place.span.start);
+            }
+        }
+    }
+
+    fn remove_one(&mut self, list: List, key: &str) -> bool {
+        match list {
+            List::Features => drop_key(&mut self.features, key, String::clone),
+            List::Read => drop_key(&mut self.read, key, |read| read.path.to_string()),
+            List::Write => drop_key(&mut self.write, key, |write| write.path.to_string()),
+            List::Programs => drop_key(&mut self.programs, key, |path| path.to_string()),
+            List::Publish => self
+                .publish
+                .as_mut()
+                .is_some_and(|list| drop_key(list, key, |address| address.to_string())),
+            List::Allow => drop_key(&mut self.allow, key, |host| host.to_string()),
+            List::Private => drop_key(&mut self.private, key, |host| host.to_string()),
+            List::Hosts => self.hosts.remove(key).is_some(),
+            List::Pass => drop_key(&mut self.pass, key, String::clone),
+            List::Set => self.set.remove(key).is_some(),
+            List::Resources => match key {
+                "memory" => self.memory.take().is_some(),
+                "cpus" => self.cpus.take().is_some(),
+                "pids" => self.pids.take().is_some(),
+                _ => self.open_files.take().is_some(),
+            },
+            List::Syscalls => {
+                let allowed = drop_key(&mut self.syscalls, key, |rule| rule.syscall.to_owned());
+                drop_key(&mut self.answers, key, |answer| {
+                    answer.rule.syscall.to_owned()
+                }) || allowed
+            }
+        }
+    }
+
+    /// What could be removed from a list, for hints.
+    fn keys(&self, list: List) -> Vec<String> {
+        match list {
+            List::Features => self
+                .features
+                .iter()
+                .map(|item| item.value.clone())
+                .collect(),
+            List::Read => self
+                .read
+                .iter()
+                .map(|item| item.value.path.to_string())
+                .collect(),
+            List::Write => self
+                .write
+                .iter()
+                .map(|item| item.value.path.to_string())
+                .collect(),
+            List::Programs => self
+                .programs
+                .iter()
+                .map(|item| item.value.to_string())
+                .collect(),
+            List::Publish => self
+                .publish
+                .iter()
+                .flatten()
+                .map(|item| item.value.to_string())
+                .collect(),
+            List::Allow => self
+                .allow
+                .iter()
+                .map(|item| item.value.to_string())
+                .collect(),
+            List::Private => self
+                .private
+                .iter()
+                .map(|item| item.value.to_string())
+                .collect(),
+            List::Hosts => self.hosts.keys().cloned().collect(),
+            List::Pass => self.pass.iter().map(|item| item.value.clone()).collect(),
+            List::Set => self.set.keys().cloned().collect(),
+            List::Resources => Vec::new(),
+            List::Syscalls => self
+                .syscalls
+                .iter()
+                .map(|item| item.value.syscall.to_owned())
+                .collect(),
+        }
+    }
+}
+
+fn replace<T>(old: &mut Option<T>, new: Option<T>) {
+    if new.is_some() {
+        *old = new;
+    }
+}
+
+/// Adds entries; one with the key of an old one takes its place.
+fn extend<T, K: PartialEq>(list: &mut Vec<Item<T>>, new: Vec<Item<T>>, key: impl Fn(&T) -> K) {
+    for item in new {
+        let mine = key(&item.value);
+        match list.iter_mut().find(|old| key(&old.value) == mine) {
+            Some(old) => *old = item,
+            None => list.push(item),
+        }
+    }
+}
+
+fn drop_key<T>(list: &mut Vec<Item<T>>, key: &str, of: impl Fn(&T) -> String) -> bool {
+    let before = list.len();
+    list.retain(|item| of(&item.value) != key);
+    list.len() < before
+}

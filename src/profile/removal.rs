@@ -1,0 +1,123 @@
+//! `[remove]`: what a profile takes away from what it extends. The same shape as the sections.
+#![forbid(unsafe_code)]
+
+use super::file::Item;
+use super::problem::Place;
+use super::reader::{Fields, Node};
+use super::report::{Flaw, Report};
+use super::{host, hosts, leaf, rules, template};
+
+/// The lists that something can be removed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum List {
+    /// `features`.
+    Features,
+    /// `files.read`.
+    Read,
+    /// `files.write`.
+    Write,
+    /// `exec.programs`.
+    Programs,
+    /// `net.publish`.
+    Publish,
+    /// `net.allow`.
+    Allow,
+    /// `net.private`.
+    Private,
+    /// `net.hosts`, by name.
+    Hosts,
+    /// `env.pass`.
+    Pass,
+    /// `env.set`, by name.
+    Set,
+    /// `resources`, by name: no limit of its own again.
+    Resources,
+    /// `syscalls`, by name: every rule and every answer of the call.
+    Syscalls,
+}
+
+/// Reads `[remove]`.
+pub fn read(node: &Node<'_>, report: &mut Report) -> Vec<Item<(List, String)>> {
+    let known = [
+        "features",
+        "files",
+        "exec",
+        "net",
+        "env",
+        "resources",
+        "syscalls",
+    ];
+    let fields = node.table(&known, report);
+    let mut all = Vec::new();
+    let top = [
+        ("features", List::Features),
+        ("resources", List::Resources),
+        ("syscalls", List::Syscalls),
+    ];
+    take(&fields, &top, &mut all, report);
+    let sections: [(&str, &[(&str, List)]); 4] = [
+        ("files", &[("read", List::Read), ("write", List::Write)]),
+        ("exec", &[("programs", List::Programs)]),
+        (
+            "net",
+            &[
+                ("publish", List::Publish),
+                ("allow", List::Allow),
+                ("private", List::Private),
+                ("hosts", List::Hosts),
+            ],
+        ),
+        ("env", &[("pass", List::Pass), ("set", List::Set)]),
+    ];
+    for (name, lists) in sections {
+        if let Some(node) = fields.get(name) {
+            let keys: Vec<&str> = lists.iter().map(|(key, _)| *key).collect();
+            let fields = node.table(&keys, report);
+            take(&fields, lists, &mut all, report);
+        }
+    }
+    all
+}
+
+fn take(
+    fields: &Fields<'_>,
+    lists: &[(&str, List)],
+    out: &mut Vec<Item<(List, String)>>,
+    report: &mut Report,
+) {
+    for (name, list) in lists {
+        let Some(node) = fields.get(name) else {
+            continue;
+        };
+        for (text, place) in node.texts(report) {
+            let Some(keys) = report.keep(&place, keys(*list, &text, &place)) else {
+                continue;
+            };
+            for key in keys {
+                out.push(Item::plain((*list, key), place.clone()));
+            }
+        }
+    }
+}
+
+/// The entry in the spelling by which entries of the list are compared.
+fn keys(list: List, text: &str, place: &Place) -> Result<Vec<String>, Flaw> {
+    let one = match list {
+        List::Features | List::Pass | List::Set => text.to_owned(),
+        List::Read | List::Write | List::Programs => template::parse_path(text)?.to_string(),
+        List::Publish => host::parse_publish(text)?.to_string(),
+        List::Hosts => host::parse_name(text, false)?,
+        List::Allow | List::Private => {
+            return Ok(hosts::entry(text, "", place)?
+                .iter()
+                .map(|item| item.value.to_string())
+                .collect());
+        }
+        List::Resources => {
+            let names = ["memory", "cpus", "pids", "open_files"].map(|name| (name, name));
+            leaf::word(text, &names)?.to_owned()
+        }
+        List::Syscalls => return rules::names(text),
+    };
+    Ok(vec![one])
+}

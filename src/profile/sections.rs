@@ -1,0 +1,329 @@
+//! The sections of a profile that need no groups: from nodes to typed values.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::IpAddr;
+
+use super::file::{Fragment, Item};
+use super::reader::{Fields, Line, Node};
+use super::report::{Flaw, Report};
+use super::types::{Part, ReadPath, Template, UserChoice, WritePath};
+use super::value::Kind;
+use super::{hosts, leaf, removal, rules, template};
+
+/// Reads one section into a fragment.
+type Section = fn(&Node<'_>, &mut Fragment, &mut Report);
+
+/// Reads every section that is there.
+pub fn read(fields: &Fields<'_>, report: &mut Report) -> Fragment {
+    let mut fragment = Fragment::default();
+    if let Some(node) = fields.get("jail") {
+        fragment.jail = word(&node, &leaf::JAILS, report);
+    }
+    if let Some(node) = fields.get("features") {
+        let texts = node.texts(report);
+        fragment.features = texts
+            .into_iter()
+            .map(|(value, place)| Item {
+                value,
+                place,
+                why: String::new(),
+            })
+            .collect();
+        refuse_twice(&fragment.features, String::clone, report);
+    }
+    if let Some(node) = fields.get("params") {
+        fragment.params = templates(&node, template::is_name, "not a parameter's name", report);
+    }
+    if let Some(node) = fields.get("command") {
+        fragment.command = command(&node, report);
+    }
+    if let Some(node) = fields.get("ids") {
+        let fields = node.table(&["user"], report);
+        fragment.user = fields.get("user").and_then(|node| user(&node, report));
+    }
+    let sections: [(&str, Section); 8] = [
+        ("files", files),
+        ("exec", exec),
+        ("net", hosts::net),
+        ("resources", resources),
+        ("env", env),
+        ("promises", promises),
+        ("layers", layers),
+        ("syscalls", rules::syscalls),
+    ];
+    for (name, section) in sections {
+        if let Some(node) = fields.get(name) {
+            section(&node, &mut fragment, report);
+        }
+    }
+    if let Some(node) = fields.get("remove") {
+        fragment.remove = removal::read(&node, report);
+    }
+    fragment
+}
+
+/// One entry per line of a list, each read by `parse`; entries that are flawed are left out.
+pub fn items<T>(
+    node: &Node<'_>,
+    main: &str,
+    more: &[&str],
+    report: &mut Report,
+    mut parse: impl FnMut(&Line<'_>, &mut Report) -> Option<T>,
+) -> Vec<Item<T>> {
+    let mut all = Vec::new();
+    for node in node.list(report) {
+        if let Some(line) = node.line(main, more, report)
+            && let Some(value) = parse(&line, report)
+        {
+            all.push(Item {
+                value,
+                place: line.place,
+                why: line.why,
+            });
+        }
+    }
+    all
+}
+
+/// The same entry twice in one list is a problem: one of them has no effect.
+pub fn refuse_twice<T, K: PartialEq + Display>(
+    items: &[Item<T>],
+    key: impl Fn(&T) -> K,
+    report: &mut Report,
+) {
+    for (index, item) in items.iter().enumerate() {
+        let mine = key(&item.value);
+        if let Some(first) = items[..index]
+            .iter()
+            .find(|earlier| key(&earlier.value) == mine)
+        {
+            report.hinted(
+                &item.place,
+                "listed twice",
+                format!("first in line {}", first.place.line()),
+            );
+        }
+    }
+}
+
+fn word<T: Copy>(node: &Node<'_>, words: &[(&str, T)], report: &mut Report) -> Option<T> {
+    let text = node.text(report)?;
+    report.keep(&node.place(), leaf::word(&text, words))
+}
+
+fn templates(
+    node: &Node<'_>,
+    fine: fn(&str) -> bool,
+    message: &str,
+    report: &mut Report,
+) -> BTreeMap<String, Item<Template>> {
+    let mut all = BTreeMap::new();
+    for (name, key, node) in node.pairs(report) {
+        if !fine(name) {
+            report.add(&key, message, None);
+        }
+        let place = node.place();
+        let text = node.text(report);
+        let value = text.and_then(|text| report.keep(&place, template::parse(&text)));
+        // A flawed value still defines its name: others that use it are not at fault.
+        let value = value.unwrap_or_else(|| Template(vec![Part::Variable("home".into())]));
+        all.insert(name.to_owned(), Item::plain(value, place));
+    }
+    all
+}
+
+fn command(node: &Node<'_>, report: &mut Report) -> Option<Vec<Item<Template>>> {
+    let mut words = Vec::new();
+    for node in node.list(report) {
+        let text = node.text(report)?;
+        let value = report.keep(&node.place(), template::parse(&text))?;
+        words.push(Item::plain(value, node.place()));
+    }
+    Some(words)
+}
+
+fn user(node: &Node<'_>, report: &mut Report) -> Option<UserChoice> {
+    let text = match node.value.kind {
+        Kind::Integer(number) => number.to_string(),
+        _ => node.text(report)?,
+    };
+    report.keep(&node.place(), leaf::user(&text))
+}
+
+fn path(line: &Line<'_>, report: &mut Report) -> Option<Template> {
+    report.keep(&line.place, template::parse_path(&line.text))
+}
+
+fn files(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
+    let fields = node.table(&["read", "write", "tmp", "cwd"], report);
+    if let Some(node) = fields.get("read") {
+        out.read = items(&node, "path", &["optional"], report, |line, report| {
+            let optional = line
+                .fields
+                .and_then(|fields| fields.get("optional"))
+                .and_then(|node| node.truth(report));
+            Some(ReadPath {
+                path: path(line, report)?,
+                optional: optional.unwrap_or(false),
+            })
+        });
+        refuse_twice(&out.read, |read| read.path.to_string(), report);
+    }
+    if let Some(node) = fields.get("write") {
+        out.write = items(&node, "path", &["at"], report, |line, report| {
+            let at = line
+                .fields
+                .and_then(|fields| fields.get("at"))
+                .and_then(|node| {
+                    let text = node.text(report)?;
+                    report.keep(&node.place(), template::parse_path(&text))
+                });
+            Some(WritePath {
+                path: path(line, report)?,
+                at,
+            })
+        });
+        refuse_twice(&out.write, |write| write.path.to_string(), report);
+    }
+    for item in &out.write {
+        let same =
+            |read: &&Item<ReadPath>| read.value.path == item.value.path && item.value.at.is_none();
+        if let Some(read) = out.read.iter().find(same) {
+            let hint = format!(
+                "a path that is written is read, too: leave line {} out",
+                read.place.line()
+            );
+            report.hinted(&item.place, "both in read and in write", hint);
+        }
+    }
+    if let Some(node) = fields.get("tmp") {
+        let fields = node.table(&["size"], report);
+        out.tmp = fields.get("size").and_then(|node| size(&node, report));
+    }
+    if let Some(node) = fields.get("cwd")
+        && let Some(text) = node.text(report)
+        && let Some(value) = report.keep(&node.place(), template::parse_path(&text))
+    {
+        out.cwd = Some(Item::plain(value, node.place()));
+    }
+}
+
+fn exec(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
+    let fields = node.table(&["programs"], report);
+    if let Some(node) = fields.get("programs") {
+        out.programs = items(&node, "path", &[], report, path);
+        refuse_twice(&out.programs, Template::to_string, report);
+    }
+}
+
+fn size(node: &Node<'_>, report: &mut Report) -> Option<super::types::ByteSize> {
+    if let Kind::Integer(_) | Kind::Float(_) = node.value.kind {
+        let flaw = Flaw::new(
+            "a size without a unit",
+            "write a number and K, M, G or T, as in \"512M\"",
+        );
+        return report.keep(&node.place(), Err(flaw));
+    }
+    let text = node.text(report)?;
+    report.keep(&node.place(), leaf::size(&text))
+}
+
+fn resources(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
+    let fields = node.table(&["memory", "cpus", "pids", "open_files"], report);
+    out.memory = fields.get("memory").and_then(|node| size(&node, report));
+    out.cpus = fields.get("cpus").and_then(|node| cpus(&node, report));
+    out.pids = fields
+        .get("pids")
+        .and_then(|node| node.whole(1..=4_194_304, report));
+    out.open_files = fields
+        .get("open_files")
+        .and_then(|node| node.whole(16..=1_073_741_816, report));
+}
+
+fn cpus(node: &Node<'_>, report: &mut Report) -> Option<f64> {
+    let number = match node.value.kind {
+        Kind::Integer(number) => number as f64,
+        Kind::Float(number) => number,
+        _ => {
+            report.hinted(
+                &node.place(),
+                "not a number of CPUs",
+                "write a number, as in 2 or 1.5",
+            );
+            return None;
+        }
+    };
+    if number.is_finite() && (0.01..=8192.0).contains(&number) {
+        return Some(number);
+    }
+    report.hinted(
+        &node.place(),
+        "not between 0.01 and 8192",
+        "write a number, as in 2 or 1.5",
+    );
+    None
+}
+
+fn env(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
+    let fields = node.table(&["pass", "set"], report);
+    if let Some(node) = fields.get("pass") {
+        out.pass = items(&node, "name", &[], report, |line, report| {
+            report.keep(&line.place, leaf::env_pattern(&line.text))
+        });
+        refuse_twice(&out.pass, String::clone, report);
+    }
+    if let Some(node) = fields.get("set") {
+        out.set = templates(
+            &node,
+            |name| leaf::env_name(name).is_ok(),
+            "not a variable's name",
+            report,
+        );
+    }
+    for item in &out.pass {
+        if out.set.contains_key(&item.value) {
+            report.hinted(
+                &item.place,
+                "both in pass and in set",
+                "a name is either passed or set",
+            );
+        }
+    }
+}
+
+/// `NAME = WORD` lines.
+fn words<K: Copy + Ord, V: Copy>(
+    node: &Node<'_>,
+    names: &[(&str, K)],
+    values: &[(&str, V)],
+    report: &mut Report,
+) -> BTreeMap<K, V> {
+    let known: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+    let fields = node.table(&known, report);
+    let mut all = BTreeMap::new();
+    for (name, key) in names {
+        if let Some(node) = fields.get(name)
+            && let Some(value) = word(&node, values, report)
+        {
+            all.insert(*key, value);
+        }
+    }
+    all
+}
+
+fn promises(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
+    out.promises = words(node, &leaf::PROMISES, &leaf::LEVELS, report);
+}
+
+fn layers(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
+    out.layers = words(node, &leaf::LAYERS, &leaf::SWITCH, report);
+}
+
+/// A static name's address.
+pub fn address(node: &Node<'_>, report: &mut Report) -> Option<IpAddr> {
+    let text = node.text(report)?;
+    let flaw = |_| Flaw::new("not an IP address", "as in \"127.0.0.1\"");
+    report.keep(&node.place(), text.parse().map_err(flaw))
+}

@@ -1,0 +1,124 @@
+//! The supervisor's decisions: pure, on register values and its own state.
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+/// What a waiting call gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The workload's own first execve.
+    FirstExec,
+    /// The start of another program: refused.
+    RefuseExec,
+    /// A child process: it may be made, so that what it wants to execute is refused by name.
+    WatchChild,
+    /// Any other call: refused.
+    RefuseCall,
+}
+
+/// What was decided before.
+#[derive(Debug)]
+pub struct State {
+    /// Whether the next execve is the workload's own.
+    awaiting_first_exec: bool,
+    children: Bucket,
+}
+
+/// Child processes that may be made at once, and how fast more become possible: enough to name what an
+/// attacker wants to start, far too few for a fork bomb.
+const CHILDREN: u32 = 16;
+const REFILL: Duration = Duration::from_secs(1);
+
+impl State {
+    /// A launch whose first execve is mediated, or is not.
+    pub fn new(mediated_exec: bool, now: Instant) -> State {
+        State { awaiting_first_exec: mediated_exec, children: Bucket { left: CHILDREN, filled: now } }
+    }
+
+    /// Decides on one call by its name and its first argument.
+    pub fn decide(&mut self, syscall: &str, first_argument: u64, now: Instant) -> Verdict {
+        match syscall {
+            "execve" if self.awaiting_first_exec => {
+                self.awaiting_first_exec = false;
+                Verdict::FirstExec
+            }
+            "execve" | "execveat" => Verdict::RefuseExec,
+            "clone" if is_fork(first_argument) && self.children.take(now) => Verdict::WatchChild,
+            "fork" | "vfork" if self.children.take(now) => Verdict::WatchChild,
+            _ => Verdict::RefuseCall,
+        }
+    }
+}
+
+const NAMESPACES: u64 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET) as u64;
+
+/// Whether clone(2) flags make a plain process as fork(2), vfork(2) and posix_spawn(3) do.
+fn is_fork(flags: u64) -> bool {
+    let plain = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as u64;
+    flags & NAMESPACES == 0 && flags & !(plain | 0xff) == 0
+}
+
+#[derive(Debug)]
+struct Bucket {
+    left: u32,
+    filled: Instant,
+}
+
+impl Bucket {
+    fn take(&mut self, now: Instant) -> bool {
+        let earned = now.saturating_duration_since(self.filled).as_secs() / REFILL.as_secs();
+        if earned > 0 {
+            self.left = self.left.saturating_add(u32::try_from(earned).unwrap_or(CHILDREN)).min(CHILDREN);
+            self.filled = now;
+        }
+        let any = self.left > 0;
+        self.left -= u32::from(any);
+        any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CHILDREN, State, Verdict};
+    use std::time::{Duration, Instant};
+
+    const FORK: u64 = (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID | libc::SIGCHLD) as u64;
+
+    #[test]
+    fn one_execve_passes_and_no_other() {
+        let now = Instant::now();
+        let mut state = State::new(true, now);
+        assert_eq!(state.decide("execveat", 0, now), Verdict::RefuseExec);
+        assert_eq!(state.decide("execve", 0, now), Verdict::FirstExec);
+        assert_eq!(state.decide("execve", 0, now), Verdict::RefuseExec);
+    }
+
+    #[test]
+    fn a_few_children_are_watched_and_a_bomb_is_refused() {
+        let now = Instant::now();
+        let mut state = State::new(true, now);
+        let passed = (0..1000).filter(|_| state.decide("clone", FORK, now) == Verdict::WatchChild).count();
+        assert_eq!(passed, CHILDREN as usize);
+        let later = now + Duration::from_secs(2);
+        assert_eq!(state.decide("clone", FORK, later), Verdict::WatchChild);
+        assert_eq!(state.decide("vfork", 0, later), Verdict::WatchChild);
+        assert_eq!(state.decide("vfork", 0, later), Verdict::RefuseCall);
+    }
+
+    #[test]
+    fn namespaces_and_odd_flags_are_no_plain_fork() {
+        let now = Instant::now();
+        let mut state = State::new(true, now);
+        for flag in [libc::CLONE_NEWUSER, libc::CLONE_NEWNET, libc::CLONE_PARENT, libc::CLONE_PTRACE, libc::CLONE_FILES] {
+            assert_eq!(state.decide("clone", FORK | flag as u64, now), Verdict::RefuseCall, "{flag:#x}");
+        }
+        assert_eq!(state.decide("clone", FORK | 1 << 40, now), Verdict::RefuseCall);
+        assert_eq!(state.decide("ptrace", 0, now), Verdict::RefuseCall);
+    }
+}
