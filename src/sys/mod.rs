@@ -11,9 +11,5 @@ use nix::errno::Errno;
 
 /// Turns a raw return value into a result; -1 means that `errno` holds the reason.
 fn check(returned: libc::c_long) -> Result<libc::c_long, Errno> {
-    if returned == -1 {
-        Err(Errno::last())
-    } else {
-        Ok(returned)
-    }
+    if returned == -1 { Err(Errno::last()) } else { Ok(returned) }
 }

@@ -127,7 +127,6 @@ fn jailed(site: &Site, start: &Start, port: u16, events: &Path) -> Command {
     command
         .args(["--name", start.name])
         .args(["--set", &set("data", start.data)])
-        .args(["--set", &set("install", &site.install)])
         .args(["--add-host", "mock.test=127.0.0.1"])
         .args(["--allow-private", &format!("mock.test:{}", site.mock_port)])
         .args(["--publish", &format!("127.0.0.1:{port}")])

@@ -1,0 +1,84 @@
+//! Shows one act: denied by the full jail, by each claiming layer alone, and not by a jail without layers
+//! or without a jail.
+use libtest_mimic::Failed;
+
+use crate::act::{Act, Claim, Layer, Twin};
+use crate::common::start::Starter;
+use crate::stage::{Answer, On, Stage};
+
+/// The jailed ways of one act with one starter; every way is tried, and all that went wrong is told.
+pub fn show(act: &Act, starter: Starter) -> Result<(), Failed> {
+    let probe = crate::common::probe::path().as_ref()?;
+    let stage = Stage::new(probe)?;
+    let arguments: Vec<_> = act.arguments.iter().map(|text| stage.fill(text)).collect();
+    let mut wrong = Vec::new();
+
+    let full = stage.jailed(starter, &On::All, &arguments)?;
+    if !act.claims.iter().any(|claim| answers(claim, &full)) {
+        wrong.push(format!("the full jail answered {}", full.text));
+    }
+    let stripped = stage.jailed(starter, &On::Only(Vec::new()), &arguments)?;
+    wrong.extend(check_stripped(act, &stripped));
+    for claim in switched(act) {
+        let alone = stage.jailed(starter, &On::Only(claim.layers.clone()), &arguments)?;
+        wrong.extend(check_alone(act, claim, &alone, &stripped));
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(format!("probe {}\n  {}", arguments.join(" "), wrong.join("\n  ")).into())
+}
+
+fn answers(claim: &Claim, answer: &Answer) -> bool {
+    claim.answers.contains(&answer.text.as_str())
+}
+
+fn switched(act: &Act) -> impl Iterator<Item = &Claim> {
+    act.claims
+        .iter()
+        .filter(|claim| claim.layers != [Layer::UserNamespace])
+}
+
+/// With every switch off the act is held by the user namespace, or not at all.
+fn check_stripped(act: &Act, stripped: &Answer) -> Option<String> {
+    let expected = match (act.held_by_user_namespace(), act.bare) {
+        (Some(claim), _) => answers(claim, stripped),
+        (None, Some((_, outcome))) => outcome.is(&stripped.text),
+        (None, None) => false,
+    };
+    (!expected).then(|| format!("with every switchable layer off: {}", stripped.text))
+}
+
+/// A layer's denial counts where the answer differs from that without it, or an event tells of it.
+fn check_alone(act: &Act, claim: &Claim, alone: &Answer, stripped: &Answer) -> Option<String> {
+    let name = claim.name();
+    if !answers(claim, alone) {
+        return Some(format!("{name} alone: {}", alone.text));
+    }
+    let told = act.event.is_some_and(|call| alone.tells_of(call));
+    (alone.text == stripped.text && !told).then(|| {
+        format!(
+            "{name} alone: {}, as without it, and no event tells of it",
+            alone.text
+        )
+    })
+}
+
+/// The twin: the same act without a jail.
+pub fn show_twin(act: &Act) -> Result<(), Failed> {
+    let probe = crate::common::probe::path().as_ref()?;
+    let stage = Stage::new(probe)?;
+    let arguments: Vec<_> = act.arguments.iter().map(|text| stage.fill(text)).collect();
+    let Some((twin, outcome)) = act.bare else {
+        return Err("has no twin".into());
+    };
+    let starter = match twin {
+        Twin::User => Starter::User,
+        Twin::Root => Starter::PrivateRoot,
+    };
+    let answer = stage.bare(starter, &arguments)?;
+    if outcome.is(&answer.text) {
+        return Ok(());
+    }
+    Err(format!("probe {}\n  {}", arguments.join(" "), answer.text).into())
+}

@@ -1,0 +1,323 @@
+//! The stage of one act: its files, the process outside that it is aimed at, its profile, and its starts.
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use crate::act::Layer;
+use crate::common::needs::is_root;
+use crate::common::place::{Owner, Place};
+use crate::common::start::{self, Starter};
+
+/// Long enough for a busy machine; an act that takes it hangs, and that is a failure.
+pub const LIMIT: Duration = Duration::from_secs(20);
+/// What of the caller's must not be seen inside.
+pub const SECRET: &str = "FLOWJAIL_TEST_SECRET";
+
+/// Which switchable layers are on.
+#[derive(Clone, Debug)]
+pub enum On {
+    All,
+    Only(Vec<Layer>),
+    AllBut(Vec<Layer>),
+}
+
+/// A place outside, the jail's data, and a process of the same uid outside.
+pub struct Stage {
+    place: Place,
+    outsider: Outsider,
+}
+
+impl Stage {
+    /// Sets everything up; each act gets its own.
+    pub fn new(probe: &Path) -> std::io::Result<Self> {
+        let place = Place::new()?;
+        place.dir("bin", 0o755, Owner::Tests)?;
+        place.program("bin/flowjail", Path::new(env!("CARGO_BIN_EXE_flowjail")))?;
+        let probe = place.program_copy("bin/probe", probe)?;
+        place.dir("outside", 0o755, Owner::Tests)?;
+        place.file("outside/decoy", "decoy\n", 0o644, Owner::Tests)?;
+        place.dir("outside/open", 0o777, Owner::Tests)?;
+        place.file("outside/open/file", "text\n", 0o666, Owner::User)?;
+        place.dir("readonly", 0o777, Owner::User)?;
+        place.file("readonly/file", "text\n", 0o666, Owner::User)?;
+        place.program_copy("readonly/program", &probe)?;
+        place.dir("data", 0o700, Owner::User)?;
+        place.dir("data/folder", 0o700, Owner::User)?;
+        place.file("data/file", "text\n", 0o600, Owner::User)?;
+        if is_root() {
+            with_privilege(&place, &probe)?;
+        }
+        let outsider = Outsider::start(&probe, &place.join("outside/open"))?;
+        Ok(Self { place, outsider })
+    }
+
+    /// The path of something on the stage.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.place.join(name)
+    }
+
+    /// Fills the `{name}` of an act's arguments.
+    pub fn fill(&self, argument: &str) -> String {
+        let path = |name: &str| self.join(name).display().to_string();
+        let outsider = &self.outsider;
+        [
+            ("{outside}", path("outside")),
+            ("{open}", path("outside/open")),
+            ("{data}", path("data")),
+            ("{readonly}", path("readonly")),
+            ("{bin}", path("bin")),
+            ("{pid}", outsider.pid.clone()),
+            ("{port}", outsider.port.clone()),
+            ("{abstract}", outsider.abstract_name.clone()),
+            ("{shm}", outsider.shm.clone()),
+            ("{socket}", outsider.socket.clone()),
+            ("{host-name}", host_name()),
+            (
+                "{device}",
+                root_device().unwrap_or_default().display().to_string(),
+            ),
+            (
+                "{ld.so}",
+                dynamic_loader().unwrap_or_default().display().to_string(),
+            ),
+        ]
+        .iter()
+        .fold(argument.to_owned(), |text, (name, value)| {
+            text.replace(name, value)
+        })
+    }
+
+    /// The probe's answer without a jail.
+    pub fn bare(&self, starter: Starter, arguments: &[String]) -> std::io::Result<Answer> {
+        let mut command = start::command(starter, &self.join("bin/probe"));
+        command.args(arguments);
+        let ended = start::finish(leaky(command), "", LIMIT)?;
+        Ok(Answer::read(&ended, String::new()))
+    }
+
+    /// The probe's answer from inside a jail with these layers.
+    pub fn jailed(
+        &self,
+        starter: Starter,
+        on: &On,
+        arguments: &[String],
+    ) -> std::io::Result<Answer> {
+        let (command, events) = self.jail(starter, on, arguments)?;
+        let ended = start::finish(command, "", LIMIT)?;
+        let seen = fs::read_to_string(&events).unwrap_or_default();
+        let _ = fs::remove_file(&events);
+        Ok(Answer::read(&ended, seen))
+    }
+
+    /// The command that starts the probe in a jail, and where its events go.
+    pub fn jail(
+        &self,
+        starter: Starter,
+        on: &On,
+        arguments: &[String],
+    ) -> std::io::Result<(Command, PathBuf)> {
+        let events = self.join("outside/open/events.jsonl");
+        self.place
+            .file("jail.toml", &self.profile(on), 0o644, Owner::Tests)?;
+        let mut command = leaky(start::command(starter, &self.join("bin/flowjail")));
+        command
+            .arg("run")
+            .arg("--profile")
+            .arg(self.join("jail.toml"));
+        command.arg("--events").arg(&events);
+        command
+            .arg("--")
+            .arg(self.join("bin/probe"))
+            .args(arguments);
+        Ok((command, events))
+    }
+
+    /// What node is allowed, and nothing of the stage but three folders.
+    fn profile(&self, on: &On) -> String {
+        let off: Vec<_> = Layer::SWITCHED
+            .into_iter()
+            .filter(|layer| match on {
+                On::All => false,
+                On::Only(layers) => !layers.contains(layer),
+                On::AllBut(layers) => layers.contains(layer),
+            })
+            .collect();
+        let mut text = format!(
+            "extends = [\"node\"]\n\
+             [files]\nread = [{:?}, {:?}]\nwrite = [{:?}]\n\
+             [net]\nenabled = true\n[resources]\npids = 96\n",
+            self.join("bin"),
+            self.join("readonly"),
+            self.join("data"),
+        );
+        if !off.is_empty() {
+            text += "[promises]\n";
+            for promise in PROMISES {
+                text += &format!("{promise} = \"prefer\"\n");
+            }
+            text += "[layers]\n";
+            for layer in off {
+                text += &format!("{} = \"off\"\n", layer.name());
+            }
+        }
+        text
+    }
+}
+
+const PROMISES: [&str; 8] = [
+    "exec",
+    "files",
+    "native-code",
+    "egress",
+    "ingress",
+    "privilege",
+    "limits",
+    "processes",
+];
+
+/// What only root can put on the stage.
+fn with_privilege(place: &Place, probe: &Path) -> std::io::Result<()> {
+    use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+    use std::os::unix::fs::PermissionsExt;
+    let setuid = place.program_copy("bin/setuid", probe)?;
+    fs::set_permissions(setuid, fs::Permissions::from_mode(0o4755))?;
+    let capable = place.program_copy("bin/capable", probe)?;
+    let mut command = Command::new(probe);
+    command.arg("set-file-capability").arg(capable);
+    start::finish(command, "", LIMIT)?;
+    let device = place.join("data/device");
+    mknod(
+        &device,
+        SFlag::S_IFCHR,
+        Mode::from_bits_truncate(0o666),
+        makedev(1, 3),
+    )?;
+    fs::set_permissions(device, fs::Permissions::from_mode(0o666))
+}
+
+/// What the caller's environment holds and the jail's must not.
+fn leaky(mut command: Command) -> Command {
+    command.env(SECRET, "secret");
+    command.env("NODE_OPTIONS", "--no-warnings");
+    command.env("LD_LIBRARY_PATH", "/nonexistent");
+    command
+}
+
+/// What the probe said, or how it ended instead.
+#[derive(Debug)]
+pub struct Answer {
+    /// `ok`, an errno's or a signal's name, `withheld`, or a sentence that no act expects.
+    pub text: String,
+    /// The events of the run, as written.
+    pub events: String,
+}
+
+impl Answer {
+    /// What came of a run.
+    pub fn read(ended: &start::Ended, events: String) -> Self {
+        let words: Vec<_> = ended.stdout.split_whitespace().collect();
+        let text = match (words.as_slice(), ended.signal()) {
+            ([_, "ok"], _) => "ok".to_owned(),
+            ([_, "withheld"], _) => "withheld".to_owned(),
+            ([_, "errno", name], _) => (*name).to_owned(),
+            ([], Some(number)) => match nix::sys::signal::Signal::try_from(number) {
+                Ok(signal) => signal.as_str().to_owned(),
+                Err(_) => format!("signal {number}"),
+            },
+            _ => format!("no answer: {ended:?}"),
+        };
+        Self { text, events }
+    }
+
+    /// Whether an event tells of this call.
+    pub fn tells_of(&self, call: &str) -> bool {
+        self.events.contains(&format!("\"{call}\""))
+    }
+}
+
+/// A process of the jail's uid outside of it, with a listener of each kind.
+struct Outsider {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    pid: String,
+    port: String,
+    abstract_name: String,
+    shm: String,
+    socket: String,
+}
+
+impl Outsider {
+    fn start(probe: &Path, dir: &Path) -> std::io::Result<Self> {
+        let mut child = start::command(Starter::User, probe)
+            .arg("serve")
+            .arg(dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let mut next = || words.next().unwrap_or_default();
+        Ok(Self {
+            pid: next(),
+            port: next(),
+            abstract_name: next(),
+            shm: next(),
+            socket: next(),
+            stdin: child.stdin.take(),
+            child,
+        })
+    }
+}
+
+impl Drop for Outsider {
+    fn drop(&mut self) {
+        drop(self.stdin.take()); // the end of its input is its sign to leave
+        let _ = start::wait(&mut self.child, Duration::from_secs(5));
+    }
+}
+
+fn host_name() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// A device of this machine that is root's alone, and that the place where the tests run lets root open.
+pub fn root_device() -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    let of_root = |path: &PathBuf| {
+        let closed = fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o77 == 0);
+        closed && (!is_root() || fs::File::open(path).is_ok())
+    };
+    [
+        "vda",
+        "sda",
+        "nvme0n1",
+        "xvda",
+        "loop0",
+        "loop-control",
+        "fuse",
+        "hwrng",
+    ]
+    .map(|name| Path::new("/dev").join(name))
+    .into_iter()
+    .find(of_root)
+}
+
+/// The loader that would start any program that may be read.
+pub fn dynamic_loader() -> Option<PathBuf> {
+    [
+        "/lib64/ld-linux-x86-64.so.2",
+        "/lib/ld-linux-aarch64.so.1",
+        "/lib/ld-musl-x86_64.so.1",
+        "/lib/ld-musl-aarch64.so.1",
+    ]
+    .map(PathBuf::from)
+    .into_iter()
+    .find(|path| path.exists())
+}
