@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)] // the coverage line is part of what these tests show
 
+mod common;
 #[path = "lifecycle/events.rs"]
 mod events;
 #[path = "lifecycle/exits.rs"]
@@ -20,9 +21,10 @@ mod stage;
 #[path = "lifecycle/terminal.rs"]
 mod terminal;
 
+use common::needs::{self, Need};
 use kit::who::Who;
-use kit::{Check, jail, needs};
-use libtest_mimic::{Arguments, Trial};
+use kit::{Check, scratch};
+use libtest_mimic::Trial;
 
 /// A test for a start as root and one as an ordinary user.
 type Test = (&'static str, fn(Who) -> Check);
@@ -181,45 +183,64 @@ const FAILURES: [Test; 6] = [
 ];
 
 fn main() -> std::process::ExitCode {
-    let mut trials = Vec::new();
-    let gcc = needs::program("gcc");
+    let built = stage::compiled("actor").and_then(|_| stage::compiled("failer"));
+    let compiler = needs::condition(
+        "a C compiler",
+        built.is_ok(),
+        built.as_ref().err().map_or("", |e| e),
+    );
+    let mut trials = vec![no_user_namespaces(&compiler)];
     for who in [Who::Ordinary, Who::Root] {
-        let need = if who == Who::Root {
-            needs::both(&gcc, &needs::root())
-        } else {
-            gcc.clone()
-        };
-        let mut add = |name: &str, test: Box<dyn FnOnce() -> Check + Send>| {
-            trials.push(needs::trial(
-                format!("{name}, started {}", who.word()),
-                &need,
-                test,
-            ));
-        };
-        let groups: [&[Test]; 6] = [&OUTSIDE, &EXITS, &SIGNALS, &TERMINAL, &EVENTS, &FAILURES];
+        let mut needed = vec![compiler.clone()];
+        needed.extend((who == Who::Root).then(needs::root));
+        let groups: [&[Test]; 5] = [&OUTSIDE, &EXITS, &SIGNALS, &EVENTS, &FAILURES];
         for (name, test) in groups.into_iter().flatten() {
-            add(name, Box::new(move || test(who)));
+            trials.push(trial(name, who, &needed, move || test(who)));
         }
         for fault in &fail_closed::FAULTS {
-            add(
-                &format!("fails closed when {} fails", fault.call),
-                Box::new(move || fail_closed::fails_closed(who, fault)),
-            );
+            let name = format!("fails closed when {} fails", fault.call);
+            trials.push(trial(&name, who, &needed, move || {
+                fail_closed::fails_closed(who, fault)
+            }));
+        }
+        needed.extend([
+            needs::program("bash"),
+            needs::program("setsid"),
+            needs::program("stty"),
+        ]);
+        for (name, test) in &TERMINAL {
+            trials.push(trial(name, who, &needed, move || test(who)));
         }
     }
-    trials.push(no_user_namespaces(&gcc));
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
-    jail::remove_binary();
-    stage::remove_programs();
-    conclusion.exit_code()
+    let code = needs::run(trials);
+    scratch::remove_shared();
+    code
 }
 
-/// Only for an ordinary user: who is root in no namespace cannot make one without the right to.
-fn no_user_namespaces(gcc: &needs::Need) -> Trial {
-    let need = needs::both(
-        gcc,
-        &needs::both(&needs::program("unshare"), &needs::program("setpriv")),
-    );
-    let test = || missing::forbidden_user_namespaces_are_a_refusal(Who::Ordinary);
-    needs::trial("forbidden user namespaces are a refusal", &need, test)
+fn trial(
+    name: &str,
+    who: Who,
+    needed: &[Need],
+    test: impl FnOnce() -> Check + Send + 'static,
+) -> Trial {
+    needs::trial(
+        format!("{name}, started {}", who.word()),
+        needed,
+        move || test().map_err(Into::into),
+    )
+}
+
+/// Only for an ordinary user: root of the machine makes its namespaces with its own right.
+fn no_user_namespaces(compiler: &Need) -> Trial {
+    let needed = [
+        compiler.clone(),
+        needs::program("unshare"),
+        needs::program("setpriv"),
+    ];
+    trial(
+        "forbidden user namespaces are a refusal",
+        Who::Ordinary,
+        &needed,
+        || missing::forbidden_user_namespaces_are_a_refusal(Who::Ordinary),
+    )
 }

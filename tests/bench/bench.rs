@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr)] // its output is its purpose
 
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "flowise.rs"]
 mod flowise;
 #[path = "../kit/mod.rs"]
@@ -36,7 +38,7 @@ fn main() -> ExitCode {
             code = ExitCode::FAILURE;
         }
     }
-    kit::jail::remove_binary();
+    kit::scratch::remove_shared();
     code
 }
 

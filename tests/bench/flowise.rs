@@ -16,7 +16,7 @@ const SECONDS: &str = "4";
 /// Both run at the same time and are loaded in turn.
 pub fn throughput(version: &str, pairs: usize) -> Result<()> {
     let mock = Mock::start();
-    let scratch = Scratch::new("bench-flowise");
+    let scratch = Scratch::new();
     let site = Site {
         install: trees::tree(version)?,
         node: trees::node()?,

@@ -123,7 +123,7 @@ fn collect_binds(value: &serde_json::Value, into: &mut Vec<(String, String)>) {
 
 /// openat, getppid and fcntl, bare and jailed.
 pub fn per_call() -> Result<()> {
-    let scratch = Scratch::new("bench");
+    let scratch = Scratch::new();
     let program = scratch.at("calls");
     let gcc = on_path("gcc").ok_or("gcc is not installed")?;
     // The measuring user may not be able to read the clone.

@@ -6,9 +6,10 @@ use super::attacks::{ATTACKS, Places};
 use super::measure::Numbers;
 use super::report::Report;
 use super::server::{Mock, Server, Site, Start, node_run, node_script};
+use crate::common::needs::is_root;
 use crate::kit::procs;
 use crate::kit::scratch::Scratch;
-use crate::kit::who::{Who, am_root};
+use crate::kit::who::Who;
 use crate::kit::{Check, ensure};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -73,7 +74,7 @@ pub fn run(version: &'static str, install: PathBuf, node: PathBuf) -> Report {
         node,
         mock_port: mock.port,
     };
-    let scratch = Scratch::new(&format!("flowise-{version}"));
+    let scratch = Scratch::new();
     let scenario = Scenario {
         version,
         site,
@@ -84,7 +85,7 @@ pub fn run(version: &'static str, install: PathBuf, node: PathBuf) -> Report {
     if let Err(why) = scenario.as_ordinary_user(&mut report) {
         report.stop(why);
     }
-    if am_root()
+    if is_root()
         && let Err(why) = scenario.as_root(&mut report)
     {
         report.stop(why);

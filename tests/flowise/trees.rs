@@ -1,6 +1,7 @@
 //! The real Flowise, as `flowjail up --install-only` put it into the tests' cache.
 
-use crate::kit::who::{Who, am_root, on_path};
+use crate::common::needs::is_root;
+use crate::kit::who::{Who, on_path};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,7 +17,7 @@ pub fn cache() -> PathBuf {
             .join("flowjail-test")
     };
     let default = || {
-        if am_root() {
+        if is_root() {
             "/var/cache/flowjail-test".into()
         } else {
             user()

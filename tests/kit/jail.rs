@@ -1,12 +1,11 @@
 //! flowjail itself, started from outside and watched.
 
 use super::procs::{self, Proc};
-use super::scratch::Scratch;
+use super::scratch::{self, Scratch};
 use super::who::Who;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -19,21 +18,8 @@ pub fn binary() -> &'static Path {
     COPY.get_or_init(|| {
         let other = std::env::var_os("FLOWJAIL_TEST_BINARY").map(PathBuf::from);
         let built = other.unwrap_or_else(|| env!("CARGO_BIN_EXE_flowjail").into());
-        let dir = PathBuf::from(format!("/var/tmp/flowjail-test-{}-bin", std::process::id()));
-        fs::create_dir_all(&dir).expect("mkdir");
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("chmod");
-        let copy = dir.join("flowjail");
-        fs::copy(&built, &copy).expect("copy the binary");
-        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("chmod");
-        copy
+        scratch::shared(|dir| dir.program("flowjail", &built))
     })
-}
-
-/// Takes the copy of the binary away again. For the end of a test binary.
-pub fn remove_binary() {
-    if let Some(dir) = binary().parent() {
-        let _ = fs::remove_dir_all(dir);
-    }
 }
 
 /// `flowjail ARGS...` as that user.

@@ -3,7 +3,6 @@
 #![allow(dead_code)] // each test binary uses its part
 
 pub mod jail;
-pub mod needs;
 pub mod procs;
 pub mod scratch;
 pub mod who;

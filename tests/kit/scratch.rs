@@ -1,31 +1,17 @@
 //! Directories of a test's own, outside /tmp (a jail has a /tmp of its own), gone when it ends.
 
 use super::who::Who;
-use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use crate::common::place::{Owner, Place};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Mutex;
 
 /// One directory below /var/tmp that anyone may enter.
-pub struct Scratch(PathBuf);
+pub struct Scratch(Place);
 
 impl Scratch {
     /// A new directory, world-enterable, owned by whoever runs the tests.
-    pub fn new(name: &str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let serial = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = format!(
-            "/var/tmp/flowjail-test-{}-{serial}-{name}",
-            std::process::id()
-        );
-        fs::create_dir(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("chmod");
-        Self(path.into())
-    }
-
-    /// The directory itself.
-    pub fn path(&self) -> &Path {
-        &self.0
+    pub fn new() -> Self {
+        Self(Place::new().expect("a directory below /var/tmp"))
     }
 
     /// A path inside.
@@ -35,27 +21,34 @@ impl Scratch {
 
     /// A directory inside that belongs to whoever starts the jail.
     pub fn dir_of(&self, who: Who, name: &str) -> PathBuf {
-        let path = self.at(name);
-        fs::create_dir_all(&path).expect("mkdir");
-        if let Some(uid) = who.other_uid() {
-            chown(&path, Some(uid), Some(uid)).expect("chown");
-        }
-        path
+        let owner = if who == Who::Ordinary {
+            Owner::User
+        } else {
+            Owner::Tests
+        };
+        self.0.dir(name, 0o755, owner).expect("mkdir")
     }
 
     /// A file inside that anyone may read.
     pub fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.at(name);
-        fs::write(&path, text).expect("write");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("chmod");
-        path
+        self.0.file(name, text, 0o644, Owner::Tests).expect("write")
+    }
+
+    /// A program inside that anyone may run.
+    pub fn program(&self, name: &str, from: &Path) -> PathBuf {
+        self.0.program_copy(name, from).expect("copy a program")
     }
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if std::env::var_os("FLOWJAIL_TEST_KEEP").is_none() {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
+static SHARED: Mutex<Option<Scratch>> = Mutex::new(None);
+
+/// A directory for what the whole test binary needs, such as the programs that it starts.
+pub fn shared<T>(with: impl FnOnce(&Scratch) -> T) -> T {
+    let mut slot = SHARED.lock().expect("lock");
+    with(slot.get_or_insert_with(Scratch::new))
+}
+
+/// Takes the shared directory away. For the end of the test binary: a static is never dropped.
+pub fn remove_shared() {
+    SHARED.lock().expect("lock").take();
 }

@@ -1,11 +1,10 @@
 //! The two ways to start flowjail: as root, and as a user without any privilege.
 
+use crate::common::needs::is_root;
+use crate::common::start::USER_ID;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// A uid that no account has, so that nothing depends on a line in /etc/passwd.
-const PLAIN_UID: u32 = 61_017;
 
 /// Who starts the program under test.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,7 +26,7 @@ impl Who {
 
     /// The uid to switch to, where that is another than the tester's.
     pub fn other_uid(self) -> Option<u32> {
-        (self == Self::Ordinary && am_root()).then_some(PLAIN_UID)
+        (self == Self::Ordinary && is_root()).then_some(USER_ID)
     }
 
     /// A command that starts with a clean environment: HOME, PATH and nothing else.
@@ -44,11 +43,6 @@ impl Who {
         }
         command
     }
-}
-
-/// Whether the tests themselves run as root.
-pub fn am_root() -> bool {
-    nix::unistd::geteuid().is_root()
 }
 
 /// The first executable of that name on the PATH.

@@ -23,7 +23,7 @@ fn of_kind<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
 
 /// The stream begins with the promises held and ends with the exit code.
 pub fn the_stream_begins_with_the_promises_and_ends_with_the_exit(who: Who) -> Check {
-    let stage = Stage::new("stream", who)?;
+    let stage = Stage::new(who)?;
     let (events, _, ended) = run(&stage, &["exit", "9"])?;
     let (first, last) = (
         events.first().ok_or("no event")?,
@@ -40,7 +40,7 @@ pub fn the_stream_begins_with_the_promises_and_ends_with_the_exit(who: Who) -> C
 
 /// A denied call is an event with the call's name, and the program gets EPERM.
 pub fn a_denied_call_is_an_event(who: Who) -> Check {
-    let stage = Stage::new("denied", who)?;
+    let stage = Stage::new(who)?;
     let (events, out, ended) = run(&stage, &["denied", "1"])?;
     ensure(ended.code == 0 && out == "errno 1\n", || {
         format!("{ended:?}: {out:?}")
@@ -54,7 +54,7 @@ pub fn a_denied_call_is_an_event(who: Who) -> Check {
 
 /// A refused exec is an event with path and argv.
 pub fn a_denied_exec_is_an_event_with_path_and_argv(who: Who) -> Check {
-    let stage = Stage::new("exec", who)?;
+    let stage = Stage::new(who)?;
     let (events, out, ended) = run(&stage, &["exec", "/bin/sh", "-c", "echo owned"])?;
     ensure(ended.code == 0 && out == "errno 1\n", || {
         format!("{ended:?}: {out:?}")
@@ -68,20 +68,24 @@ pub fn a_denied_exec_is_an_event_with_path_and_argv(who: Who) -> Check {
 
 /// Two thousand equal denials are a few lines whose counts add up.
 pub fn equal_denials_are_counted_not_repeated(who: Who) -> Check {
-    let stage = Stage::new("dedup", who)?;
+    let stage = Stage::new(who)?;
     let (events, _, _) = run(&stage, &["denied", "2000"])?;
     let lines = of_kind(&events, "denied-call");
-    ensure((1..=10).contains(&lines.len()), || format!("{} lines", lines.len()))?;
+    ensure((1..=10).contains(&lines.len()), || {
+        format!("{} lines", lines.len())
+    })?;
     // Each line has the count so far; the last one has them all.
     let counted = lines.last().map(|e| e["count"].clone());
     let exit = events.last().map(|e| e["denied"].clone());
     let whole = counted == Some(2000.into()) && exit == Some(2000.into());
-    ensure(whole, || format!("{counted:?} counted, {exit:?} at the exit: {events:?}"))
+    ensure(whole, || {
+        format!("{counted:?} counted, {exit:?} at the exit: {events:?}")
+    })
 }
 
 /// The digest says what was blocked and which line of the profile would allow it.
 pub fn the_digest_names_the_profile_line(who: Who) -> Check {
-    let stage = Stage::new("digest", who)?;
+    let stage = Stage::new(who)?;
     let (_, _, ended) = run(&stage, &["denied", "3"])?;
     let names = ended.stderr.contains("keyctl") && ended.stderr.contains("allow");
     ensure(names, || format!("{ended:?}"))
@@ -89,7 +93,7 @@ pub fn the_digest_names_the_profile_line(who: Who) -> Check {
 
 /// `--events fd:N` writes to a descriptor, which does not reach the program.
 pub fn events_go_to_a_descriptor(who: Who) -> Check {
-    let stage = Stage::new("events-fd", who)?;
+    let stage = Stage::new(who)?;
     let file = stage.scratch.dir_of(who, "events").join("by-fd.jsonl");
     let shell = format!("exec 9>{}; exec \"$@\"", file.display());
     let command = stage.behind(

@@ -9,7 +9,7 @@ use std::process::Stdio;
 
 /// The program's own code is flowjail's.
 pub fn the_programs_own_code_passes_through(who: Who) -> Check {
-    let stage = Stage::new("codes", who)?;
+    let stage = Stage::new(who)?;
     for code in [0, 1, 2, 42, 99, 124, 125, 126, 127, 128, 130, 143, 200, 255] {
         let ended = stage.run(&[], &["exit", &code.to_string()])?;
         ensure(ended.code == code, || format!("wanted {code}: {ended:?}"))?;
@@ -19,7 +19,7 @@ pub fn the_programs_own_code_passes_through(who: Who) -> Check {
 
 /// 128 + n when a signal ended the program.
 pub fn death_by_signal_n_is_128_plus_n(who: Who) -> Check {
-    let stage = Stage::new("signals", who)?;
+    let stage = Stage::new(who)?;
     for signal in [1, 2, 3, 6, 9, 11, 13, 15, 31] {
         let ended = stage.run(&[], &["raise", &signal.to_string()])?;
         ensure(ended.code == 128 + signal, || {
@@ -42,7 +42,7 @@ pub fn not_executable_is_126(who: Who) -> Check {
 
 /// 125: flowjail itself could not.
 pub fn a_profile_that_is_not_there_is_125(who: Who) -> Check {
-    let stage = Stage::new("noprofile", who)?;
+    let stage = Stage::new(who)?;
     let words = [
         "run",
         "--profile",
@@ -57,7 +57,7 @@ pub fn a_profile_that_is_not_there_is_125(who: Who) -> Check {
 }
 
 fn ends_with_error(who: Who, program: &str, code: i32) -> Check {
-    let stage = Stage::new("noprogram", who)?;
+    let stage = Stage::new(who)?;
     let ended = crate::kit::jail::run(
         &stage.scratch,
         who,
@@ -71,7 +71,7 @@ fn ends_with_error(who: Who, program: &str, code: i32) -> Check {
 
 /// stdin, stdout and stderr belong to the program; a pipe keeps every byte.
 pub fn pipes_pass_every_byte(who: Who) -> Check {
-    let stage = Stage::new("pipes", who)?;
+    let stage = Stage::new(who)?;
     let mut command = stage.command(&[], &["cat"]);
     let mut live = stage.live("cat", {
         command.stdin(Stdio::piped());
@@ -94,7 +94,7 @@ pub fn pipes_pass_every_byte(who: Who) -> Check {
 
 /// A file as stdin and a file as stdout.
 pub fn files_pass_through(who: Who) -> Check {
-    let stage = Stage::new("files", who)?;
+    let stage = Stage::new(who)?;
     let input = stage.scratch.file("input", "from a file\n");
     let output = stage.scratch.at("output");
     let mut command = stage.command(&[], &["cat"]);
@@ -110,7 +110,7 @@ pub fn files_pass_through(who: Who) -> Check {
 /// Closed standard descriptors are no reason to fail, and no door for another file to become one.
 pub fn closed_standard_descriptors_are_no_trouble(who: Who) -> Check {
     for closing in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
-        let stage = Stage::new("closed", who)?;
+        let stage = Stage::new(who)?;
         let shell = format!("exec \"$@\" {closing}");
         let command = stage.behind(&["/bin/sh", "-c", &shell, "sh"], &[], &["exit", "23"]);
         let (ended, _) = stage.finish("closed", command)?;
@@ -122,7 +122,7 @@ pub fn closed_standard_descriptors_are_no_trouble(who: Who) -> Check {
 /// A directory as a standard descriptor would be a way out of the root: refused.
 pub fn a_directory_as_descriptor_is_refused(who: Who) -> Check {
     for opening in ["</", "1</", "2</"] {
-        let stage = Stage::new("directory", who)?;
+        let stage = Stage::new(who)?;
         let shell = format!("exec \"$@\" {opening}");
         let mark = stage.work("mark").display().to_string();
         let command = stage.behind(&["/bin/sh", "-c", &shell, "sh"], &[], &["mark", &mark]);
@@ -137,7 +137,7 @@ pub fn a_directory_as_descriptor_is_refused(who: Who) -> Check {
 
 /// Only 0, 1 and 2 arrive.
 pub fn only_three_descriptors_arrive(who: Who) -> Check {
-    let stage = Stage::new("leak", who)?;
+    let stage = Stage::new(who)?;
     let shell = "exec 7</etc/passwd 8</ 9>/dev/null; exec \"$@\"";
     let command = stage.behind(&["/bin/sh", "-c", shell, "sh"], &[], &["descriptors"]);
     let (ended, out) = stage.finish("leak", command)?;

@@ -69,22 +69,25 @@ pub const FAULTS: [Fault; 31] = [
 /// flowjail behind the filter ends with 125 and a report that names the step; the command never ran
 /// and nothing lives on.
 pub fn fails_closed(who: Who, fault: &Fault) -> Check {
-    let stage = Stage::new("fault", who)?;
+    let stage = Stage::new(who)?;
     let (ended, ran, left) = behind(&stage, &[(fault.call, fault.errno)])?;
     ensure(!ran, || format!("the command ran: {ended:?}"))?;
     ensure(ended.code == 125, || format!("not 125: {ended:?}"))?;
     let named = fault.names.iter().any(|name| ended.stderr.contains(name));
-    ensure(named, || format!("names none of {:?}: {ended:?}", fault.names))?;
-    let refused = ended.stderr.contains(REFUSAL);
-    ensure(refused || step_of(&ended.stderr).is_some() || fault.names == ["failed"], || {
-        format!("no `step N of M`: {ended:?}")
+    ensure(named, || {
+        format!("names none of {:?}: {ended:?}", fault.names)
     })?;
+    let refused = ended.stderr.contains(REFUSAL);
+    ensure(
+        refused || step_of(&ended.stderr).is_some() || fault.names == ["failed"],
+        || format!("no `step N of M`: {ended:?}"),
+    )?;
     ensure(left.is_empty(), || format!("left behind: {left:?}"))
 }
 
 /// The twin: behind a filter that refuses a call nobody makes, the command runs.
 pub fn runs_behind_a_filter_that_hits_nothing(who: Who) -> Check {
-    let stage = Stage::new("twin", who)?;
+    let stage = Stage::new(who)?;
     let (ended, ran, _) = behind(&stage, &[("setns", EPERM)])?;
     ensure(ran && ended.code == 0, || format!("ran: {ran}, {ended:?}"))
 }
@@ -142,7 +145,7 @@ pub fn the_faults_reach_most_steps_of_the_plan(who: Who) -> Check {
     let mut reached = std::collections::BTreeSet::new();
     let mut total = 0;
     for fault in &FAULTS {
-        let stage = Stage::new("steps", who)?;
+        let stage = Stage::new(who)?;
         let (ended, _, _) = behind(&stage, &[(fault.call, fault.errno)])?;
         if let Some((n, m)) = step_of(&ended.stderr) {
             reached.insert(n);
@@ -153,7 +156,5 @@ pub fn the_faults_reach_most_steps_of_the_plan(who: Who) -> Check {
         "launch {}: steps {reached:?} of {total} made to fail",
         who.word()
     );
-    ensure(reached.len() >= 15, || {
-        format!("{reached:?} of {total}")
-    })
+    ensure(reached.len() >= 15, || format!("{reached:?} of {total}"))
 }

@@ -31,7 +31,7 @@ fn refused(ended: &Ended, ran: bool, word: &str) -> Check {
 
 /// No user namespaces.
 pub fn forbidden_user_namespaces_are_a_refusal(who: Who) -> Check {
-    let stage = Stage::new("no-userns", who)?;
+    let stage = Stage::new(who)?;
     let mark = stage.work("mark").display().to_string();
     // In a user namespace of its own the limit can be set without touching the machine's.
     let script = "echo 0 > /proc/sys/user/max_user_namespaces && \
@@ -59,14 +59,14 @@ pub fn forbidden_user_namespaces_are_a_refusal(who: Who) -> Check {
 
 /// No Landlock, and `files` required.
 pub fn missing_landlock_is_a_refusal(who: Who) -> Check {
-    let stage = Stage::new("no-landlock", who)?;
+    let stage = Stage::new(who)?;
     let (ended, ran, _) = behind(&stage, &LANDLOCK)?;
     refused(&ended, ran, "landlock")
 }
 
 /// No Landlock, and what needs it is preferred: it runs, and says what is not held.
 pub fn preferred_landlock_is_shown_as_not_held(who: Who) -> Check {
-    let stage = Stage::with("prefer-landlock", who, PREFER)?;
+    let stage = Stage::with(who, PREFER)?;
     let (ended, ran, left) = behind(&stage, &LANDLOCK)?;
     let shown = ended.stderr.to_lowercase().contains("not held");
     ensure(ran && ended.code == 0 && shown && left.is_empty(), || {
@@ -76,7 +76,7 @@ pub fn preferred_landlock_is_shown_as_not_held(who: Who) -> Check {
 
 /// Another supervisor holds the one listener of the filter chain.
 pub fn a_listener_held_by_another_is_a_refusal(who: Who) -> Check {
-    let stage = Stage::new("no-listener", who)?;
+    let stage = Stage::new(who)?;
     let (ended, ran, _) = behind(&stage, &LISTENER)?;
     refused(&ended, ran, "listener")
 }
@@ -88,7 +88,7 @@ pub fn the_plan_shows_what_is_not_held(who: Who) -> Check {
     for (call, errno) in LANDLOCK {
         command.arg(call).arg(errno.to_string());
     }
-    let stage = Stage::with("plan", who, PREFER)?;
+    let stage = Stage::with(who, PREFER)?;
     let words = stage.words(&[], &["exit", "0"]);
     command
         .arg("--")

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// The jailed program has no privilege that /proc knows of.
 pub fn the_program_has_no_privilege(who: Who) -> Check {
-    let stage = Stage::new("outside", who)?;
+    let stage = Stage::new(who)?;
     let live = stage.ready(&[], &["ends-on", "15", "0"])?;
     let program = live.jail.program()?;
     powerless(&program)?;
@@ -23,7 +23,7 @@ pub fn the_program_has_no_privilege(who: Who) -> Check {
 
 /// Supervisor and init, too, have dropped to nothing, and their memory is closed to their own uid.
 pub fn every_other_process_has_none_either(who: Who) -> Check {
-    let stage = Stage::new("others", who)?;
+    let stage = Stage::new(who)?;
     let live = stage.ready(&[], &["ends-on", "15", "0"])?;
     let program = live.jail.program()?;
     for process in live.jail.tree().iter().filter(|p| p.pid != program.pid) {
@@ -31,7 +31,7 @@ pub fn every_other_process_has_none_either(who: Who) -> Check {
         let path = format!("/proc/{}/environ", process.pid);
         let mut cat = who.command(Path::new("/bin/cat"));
         // The uid that the process itself has: for a root start that is not the starter's.
-        if crate::kit::who::am_root() {
+        if crate::common::needs::is_root() {
             use std::os::unix::process::CommandExt;
             let uids = procs::status(process.pid).remove("Uid").unwrap_or_default();
             let uid: u32 = uids
@@ -72,7 +72,7 @@ fn powerless(process: &Proc) -> Check {
 
 /// Six namespaces of its own.
 pub fn six_namespaces_differ(who: Who) -> Check {
-    let stage = Stage::new("namespaces", who)?;
+    let stage = Stage::new(who)?;
     let live = stage.ready(&[], &["ends-on", "15", "0"])?;
     let program = live.jail.program()?;
     for kind in NAMESPACES {
@@ -89,7 +89,7 @@ pub fn six_namespaces_differ(who: Who) -> Check {
 
 /// The pid namespace holds init and the program.
 pub fn exactly_init_and_the_program_are_inside(who: Who) -> Check {
-    let stage = Stage::new("inside", who)?;
+    let stage = Stage::new(who)?;
     let live = stage.ready(&[], &["ends-on", "15", "0"])?;
     let program = live.jail.program()?;
     let inner = |p: &Proc| {
@@ -113,7 +113,7 @@ pub fn exactly_init_and_the_program_are_inside(who: Who) -> Check {
 
 /// Ended by itself or by SIGTERM: no process of it lives on.
 pub fn nothing_is_left_after_the_exit(who: Who) -> Check {
-    let stage = Stage::new("left", who)?;
+    let stage = Stage::new(who)?;
     let mut live = stage.ready(&[], &["ends-on", "15", "7"])?;
     live.jail.program()?;
     let tree = live.jail.tree();
@@ -126,7 +126,7 @@ pub fn nothing_is_left_after_the_exit(who: Who) -> Check {
 
 /// Twenty at the same time, each with its own exit code.
 pub fn twenty_jails_run_at_once(who: Who) -> Check {
-    let stage = Stage::new("twenty", who)?;
+    let stage = Stage::new(who)?;
     let start = |n: usize| {
         stage.live(
             &format!("jail{n}"),

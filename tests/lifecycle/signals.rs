@@ -21,7 +21,7 @@ pub fn signals_are_forwarded(who: Who) -> Check {
         Signal::SIGHUP,
         Signal::SIGQUIT,
     ] {
-        let stage = Stage::new("forward", who)?;
+        let stage = Stage::new(who)?;
         let number = (signal as i32).to_string();
         let mut live = stage.ready(&[], &["ends-on", &number, "33"])?;
         live.jail.signal(signal);
@@ -33,7 +33,7 @@ pub fn signals_are_forwarded(who: Who) -> Check {
 
 /// One SIGTERM waits for the program, the second does not.
 pub fn a_second_sigterm_kills_at_once(who: Who) -> Check {
-    let stage = Stage::new("second", who)?;
+    let stage = Stage::new(who)?;
     let mut live = stage.ready(&[], &["deaf"])?;
     let tree = with_program(&live)?;
     live.jail.signal(Signal::SIGTERM);
@@ -53,7 +53,7 @@ pub fn a_second_sigterm_kills_at_once(who: Who) -> Check {
 
 /// The grace is 35 s: Flowise takes up to 30.
 pub fn a_deaf_program_is_killed_after_35_seconds(who: Who) -> Check {
-    let stage = Stage::new("grace", who)?;
+    let stage = Stage::new(who)?;
     let mut live = stage.ready(&[], &["deaf"])?;
     let tree = with_program(&live)?;
     live.jail.signal(Signal::SIGTERM);
@@ -67,14 +67,14 @@ pub fn a_deaf_program_is_killed_after_35_seconds(who: Who) -> Check {
 
 /// SIGKILL to the supervisor ends an idle jail.
 pub fn the_supervisor_killed_ends_the_jail(who: Who) -> Check {
-    let stage = Stage::new("killed", who)?;
+    let stage = Stage::new(who)?;
     let live = stage.ready(&[], &["deaf"])?;
     kill_supervisor(live, "an idle program")
 }
 
 /// The same while the program waits for the supervisor's answer to a denied call.
 pub fn no_notified_call_hangs_on_a_dead_supervisor(who: Who) -> Check {
-    let stage = Stage::new("hangs", who)?;
+    let stage = Stage::new(who)?;
     let mut command = stage.command(&[], &["denied-after-byte"]);
     command.stdin(Stdio::piped());
     let mut live = stage.live("hangs", command);
@@ -97,7 +97,7 @@ pub fn no_notified_call_hangs_on_a_dead_supervisor(who: Who) -> Check {
 
 /// The same while the program makes denied calls without end.
 pub fn a_flood_of_denied_calls_ends_with_the_supervisor(who: Who) -> Check {
-    let stage = Stage::new("flood", who)?;
+    let stage = Stage::new(who)?;
     let live = stage.ready(&[], &["denied-forever"])?;
     std::thread::sleep(Duration::from_millis(100));
     kill_supervisor(live, "a program in a flood of denied calls")
@@ -105,7 +105,7 @@ pub fn a_flood_of_denied_calls_ends_with_the_supervisor(who: Who) -> Check {
 
 /// A flood does not keep a SIGTERM from the program.
 pub fn a_flood_of_denied_calls_does_not_delay_sigterm(who: Who) -> Check {
-    let stage = Stage::new("flood-term", who)?;
+    let stage = Stage::new(who)?;
     let mut live = stage.ready(&[], &["denied-forever"])?;
     let begun = Instant::now();
     live.jail.signal(Signal::SIGTERM);
@@ -118,7 +118,7 @@ pub fn a_flood_of_denied_calls_does_not_delay_sigterm(who: Who) -> Check {
 
 /// init killed from outside: the kernel ends the jail, flowjail says so.
 pub fn init_killed_ends_the_jail(who: Who) -> Check {
-    let stage = Stage::new("init", who)?;
+    let stage = Stage::new(who)?;
     let mut live = stage.ready(&[], &["deaf"])?;
     let tree = with_program(&live)?;
     kill(Pid::from_raw(tree[1].pid), Signal::SIGKILL).expect("kill init");
@@ -132,7 +132,7 @@ pub fn init_killed_ends_the_jail(who: Who) -> Check {
 /// The program killed from outside, by each signal.
 pub fn the_program_killed_gives_its_signal(who: Who) -> Check {
     for signal in [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGSEGV] {
-        let stage = Stage::new("program", who)?;
+        let stage = Stage::new(who)?;
         let mut live = stage.ready(&[], &["waits"])?;
         let program = live.jail.program()?;
         kill(Pid::from_raw(program.pid), signal).expect("kill");

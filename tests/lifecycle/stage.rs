@@ -1,13 +1,13 @@
 //! What every lifecycle test stands on: the jailed program, a profile for it, and a jail that runs.
 
 use crate::kit::jail::{self, Ended, Jail};
-use crate::kit::scratch::Scratch;
+use crate::kit::scratch::{self, Scratch};
 use crate::kit::wait_for;
-use crate::kit::who::{Who, on_path};
+use crate::kit::who::Who;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// No launch of these small programs takes that long on a machine that works.
@@ -15,34 +15,28 @@ pub const SOON: Duration = Duration::from_secs(20);
 
 /// A static program compiled from a C file of tests/lifecycle, once per run.
 pub fn compiled(name: &'static str) -> Result<PathBuf, String> {
-    static DIR: OnceLock<Scratch> = OnceLock::new();
-    static BUILD: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = BUILD.lock();
-    let program = DIR.get_or_init(|| Scratch::new("programs")).at(name);
-    if program.exists() {
-        return Ok(program);
-    }
-    let gcc = on_path("gcc").ok_or("`gcc` on the PATH")?;
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/lifecycle/{name}.c"));
-    let output = Command::new(gcc)
-        .args(["-O1", "-static", "-o"])
-        .args([&program, &source])
-        .output()
-        .map_err(|e| e.to_string())?;
-    let said = || String::from_utf8_lossy(&output.stderr).into_owned();
-    if output.status.success() {
+    scratch::shared(|dir| {
+        let program = dir.at(name);
+        if !program.exists() {
+            compile(name, &program)?;
+        }
         Ok(program)
-    } else {
-        Err(said())
-    }
+    })
 }
 
-/// Takes the compiled programs away. For the end of the test binary.
-pub fn remove_programs() {
-    if let Ok(actor) = compiled("actor")
-        && let Some(dir) = actor.parent()
-    {
-        let _ = std::fs::remove_dir_all(dir);
+fn compile(name: &str, program: &Path) -> Result<(), String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/lifecycle/{name}.c"));
+    let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+    compiler
+        .args(["-static", "-O1", "-Wall", "-Wextra", "-o"])
+        .arg(program)
+        .arg(source);
+    let output = compiler.output().map_err(|e| format!("cc: {e}"))?;
+    let said = || String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(said())
     }
 }
 
@@ -58,13 +52,13 @@ pub struct Stage {
 
 impl Stage {
     /// The shipped `base` with the actor to read and `work` to write.
-    pub fn new(name: &str, who: Who) -> Result<Self, String> {
-        Self::with(name, who, "")
+    pub fn new(who: Who) -> Result<Self, String> {
+        Self::with(who, "")
     }
 
     /// The same with more lines of profile.
-    pub fn with(name: &str, who: Who, more: &str) -> Result<Self, String> {
-        let scratch = Scratch::new(name);
+    pub fn with(who: Who, more: &str) -> Result<Self, String> {
+        let scratch = Scratch::new();
         let program = compiled("actor")?;
         let work = scratch.dir_of(who, "work");
         let text = format!(

@@ -106,7 +106,7 @@ fn ticking(who: Who, stage: &Stage) -> Result<(Terminal, Proc), String> {
 
 /// Ctrl-C ends the program, and the shell learns of it.
 pub fn ctrl_c_interrupts(who: Who) -> Check {
-    let stage = Stage::new("ctrl-c", who)?;
+    let stage = Stage::new(who)?;
     let (mut terminal, actor) = ticking(who, &stage)?;
     let tree = procs::tree(actor.ppid);
     terminal.types("\x03")?;
@@ -119,7 +119,7 @@ pub fn ctrl_c_interrupts(who: Who) -> Check {
 
 /// Ctrl-Z stops the jail, `fg` goes on with the same program.
 pub fn ctrl_z_stops_and_fg_goes_on(who: Who) -> Check {
-    let stage = Stage::new("ctrl-z", who)?;
+    let stage = Stage::new(who)?;
     let (mut terminal, actor) = ticking(who, &stage)?;
     for _ in 0..2 {
         terminal.types("\x1a")?;
@@ -139,7 +139,7 @@ pub fn ctrl_z_stops_and_fg_goes_on(who: Who) -> Check {
 
 /// `bg` lets it run behind the shell, which has its prompt.
 pub fn bg_runs_behind_the_shell(who: Who) -> Check {
-    let stage = Stage::new("bg", who)?;
+    let stage = Stage::new(who)?;
     let (mut terminal, _) = ticking(who, &stage)?;
     terminal.types("\x1a")?;
     terminal.see("Stopped")?;
@@ -151,7 +151,7 @@ pub fn bg_runs_behind_the_shell(who: Who) -> Check {
 
 /// A new window size arrives as SIGWINCH, and the program reads it from its stdin.
 pub fn the_window_size_arrives(who: Who) -> Check {
-    let stage = Stage::new("winch", who)?;
+    let stage = Stage::new(who)?;
     let (mut terminal, _) = ticking(who, &stage)?;
     terminal.resize(33, 77)?;
     terminal.see("window 33x77")?;
