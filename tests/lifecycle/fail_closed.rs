@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// One call that the kernel refuses, as `failer` reads it, and what the report then names.
 pub struct Fault {
-    /// `SYSCALL` or `SYSCALL:ARG=VALUE/MASK`.
+    /// `SYSCALL` or `SYSCALL:ARG=VALUE/MASK,...`.
     pub call: &'static str,
     errno: i32,
     /// One of these stands in the report: init and the program make some calls both, and either may be first.
@@ -61,7 +61,11 @@ pub const FAULTS: [Fault; 31] = [
     fault("landlock_add_rule", EIO, &["enforce Landlock", INIT]),
     fault("landlock_restrict_self", EIO, &["enforce Landlock", INIT]),
     // Filters without a listener: init's and the supervisor's own.
-    fault("seccomp:1=0", EIO, &["load the system call filter", INIT]),
+    fault(
+        "seccomp:0=1,1=0",
+        EIO,
+        &["load the system call filter", INIT],
+    ),
     fault("execve", EIO, &["execute the program"]),
     fault("pidfd_open", EIO, &["failed"]),
 ];
@@ -72,7 +76,9 @@ pub fn fails_closed(who: Who, fault: &Fault) -> Check {
     let stage = Stage::new(who)?;
     let (ended, ran, left) = behind(&stage, &[(fault.call, fault.errno)])?;
     ensure(!ran, || format!("the command ran: {ended:?}"))?;
-    ensure(ended.code == 125, || format!("not 125: {ended:?}"))?;
+    // The program is there and could not be executed: that has a code of its own.
+    let code = if fault.call == "execve" { 126 } else { 125 };
+    ensure(ended.code == code, || format!("not {code}: {ended:?}"))?;
     let named = fault.names.iter().any(|name| ended.stderr.contains(name));
     ensure(named, || {
         format!("names none of {:?}: {ended:?}", fault.names)

@@ -1,4 +1,4 @@
-// failer SYSCALL[:ARG=VALUE[/MASK]] ERRNO -- COMMAND...: COMMAND, with that one call answered by an errno.
+// failer SYSCALL[:ARG=VALUE[/MASK],...] ERRNO -- COMMAND...: COMMAND, with that one call answered by an errno.
 // The kernel itself makes the launcher's step fail, so the launcher needs no switch for it. Several
 // SYSCALL ERRNO pairs may stand before the --.
 #define _GNU_SOURCE
@@ -36,20 +36,20 @@ static int number(const char *s) {
     fprintf(stderr, "failer: unknown call %s\n", s); exit(99);
 }
 static void rule(char *spec, int err) {
-    char *cond = strchr(spec, ':'); int arg = 0; unsigned value = 0, mask = 0xffffffffu;
-    if (cond) {
-        *cond++ = 0; char *eq = strchr(cond, '='), *sl; arg = atoi(cond);
-        if (!eq) { fprintf(stderr, "failer: ARG=VALUE?\n"); exit(99); }
-        if ((sl = strchr(eq, '/'))) mask = strtoul(sl + 1, 0, 0);
-        value = strtoul(eq + 1, 0, 0);
-    }
+    char *conds = strchr(spec, ':'); int left = 0;
+    if (conds) { *conds++ = 0; left = 1; for (char *c = conds; *c; c++) left += *c == ','; }
     int nr = number(spec); fails_execve |= nr == SYS_execve;
     add((struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
-    add((struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, cond ? 4 : 1));
-    if (cond) {
-        add((struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 8 * arg));
+    add((struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 3 * left + 1));
+    for (char *c = conds; left-- > 0; c = strchr(c, ',') + 1) {
+        char *eq = strchr(c, '='), *rest = 0; unsigned mask = 0xffffffffu;
+        if (!eq) { fprintf(stderr, "failer: ARG=VALUE?\n"); exit(99); }
+        unsigned value = strtoul(eq + 1, &rest, 0);
+        if (*rest == '/') mask = strtoul(rest + 1, 0, 0);
+        add((struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 8 * atoi(c)));
         add((struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask));
-        add((struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1));
+        add((struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 3 * left + 1));
+        if (!left) break;
     }
     add((struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | err));
 }
@@ -57,7 +57,7 @@ extern char **environ;
 int main(int argc, char **argv) {
     int i = 1;
     for (; i + 1 < argc && strcmp(argv[i], "--"); i += 2) rule(argv[i], atoi(argv[i + 1]));
-    if (i + 1 >= argc) { fprintf(stderr, "usage: failer SYSCALL[:ARG=VALUE[/MASK]] ERRNO... -- COMMAND...\n"); return 99; }
+    if (i + 1 >= argc) { fprintf(stderr, "usage: failer SYSCALL[:ARG=VALUE[/MASK],...] ERRNO... -- COMMAND...\n"); return 99; }
     char **cmd = argv + i + 1;
     add((struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
     struct sock_fprog p = {.len = n, .filter = f};
