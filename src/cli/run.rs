@@ -106,9 +106,9 @@ pub fn resolve(flags: &JailFlags, command: &[String]) -> Result<(Host, Plan), St
 }
 
 fn start(plan: &Plan, sink: Sink) -> Result<supervisor::Outcome, Failure> {
-    supervisor::block_signals().map_err(|errno| Failure::outside("blocking signals", errno))?;
+    let watch = supervisor::Watch::new().map_err(|errno| Failure::outside("watching signals", errno))?;
     let launched = launch::launch(plan)?;
-    supervisor::supervise(launched, plan, sink)
+    supervisor::supervise(launched, plan, watch, sink)
 }
 
 /// Opens the file, or takes the descriptor, that `--events` names.

@@ -7,9 +7,9 @@ use super::assembler::{Assembler, Label};
 use super::chain::{self, Missed, OWN_PID_MARK};
 use super::error::Error;
 use super::insn::{ARCH, Action, Insn, JEQ, JGE, LOAD, NR};
-use super::policy::{AUDIT_ARCH, Otherwise, Policy, X32, width_bits};
+use super::policy::{AUDIT_ARCH, About, Otherwise, Policy, X32, width_bits};
 use super::verify;
-use crate::syscalls::{Compare, Condition, Rule, Width, name_of};
+use crate::syscalls::{Compare, Condition, Rule, Width, lookup};
 
 /// The kernel's BPF_MAXINSNS.
 const LONGEST: usize = 4096;
@@ -89,7 +89,7 @@ fn check_rule(rule: &Rule) -> Result<(), Error> {
             why,
         })
     };
-    if name_of(rule.number) != Some(rule.syscall) {
+    if lookup(rule.syscall).map(|syscall| syscall.number) != Some(rule.number) {
         return wrong("name and number are of different calls");
     }
     if let Some(why) = rule.when.iter().flatten().find_map(flaw) {
@@ -130,13 +130,9 @@ struct Verdict {
     last: Action,
 }
 
-fn verdict(policy: &Policy, number: u32) -> Verdict {
+fn verdict(about: &About<'_>) -> Verdict {
     let mut chains = Vec::new();
-    for (rule, errno) in policy
-        .answer
-        .iter()
-        .filter(|(rule, _)| rule.number == number)
-    {
+    for (rule, errno) in &about.answer {
         let action = Action::Errno(*errno);
         if always(rule) {
             return Verdict {
@@ -146,24 +142,23 @@ fn verdict(policy: &Policy, number: u32) -> Verdict {
         }
         chains.push((rule.when.clone(), action));
     }
-    let allows: Vec<&Rule> = policy
-        .allow
-        .iter()
-        .filter(|rule| rule.number == number)
-        .collect();
-    if allows.iter().any(|rule| always(rule)) {
+    if about.allow.iter().any(|rule| always(rule)) {
         return Verdict {
             chains,
             last: Action::Allow,
         };
     }
-    let any: Vec<_> = allows.iter().flat_map(|rule| rule.when.clone()).collect();
+    let any: Vec<_> = about
+        .allow
+        .iter()
+        .flat_map(|rule| rule.when.clone())
+        .collect();
     if !any.is_empty() {
         chains.push((any, Action::Allow));
     }
     Verdict {
         chains,
-        last: policy.otherwise.into(),
+        last: about.otherwise.into(),
     }
 }
 
@@ -190,7 +185,7 @@ fn assemble(policy: &Policy) -> Result<Vec<Insn>, Error> {
         *leaf = Some(write_chains(
             &mut assembler,
             *number,
-            verdict(policy, *number),
+            verdict(&policy.about(*number)),
         )?);
     }
     let otherwise = Leaf::Return(Action::from(policy.otherwise).encode());

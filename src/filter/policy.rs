@@ -78,14 +78,49 @@ impl Call {
 impl Policy {
     /// The verdict on one call, read straight from the rules; programs are checked against it.
     pub fn decide(&self, call: &Call, own_pid: u32) -> Action {
+        self.about(call.nr).decide(call, own_pid)
+    }
+
+    /// The rules about one number.
+    pub(super) fn about(&self, number: u32) -> About<'_> {
+        About {
+            allow: self
+                .allow
+                .iter()
+                .filter(|rule| rule.number == number)
+                .collect(),
+            answer: self
+                .answer
+                .iter()
+                .filter(|(rule, _)| rule.number == number)
+                .collect(),
+            otherwise: self.otherwise,
+        }
+    }
+}
+
+/// What a policy says about one number.
+pub(super) struct About<'a> {
+    /// In the policy's order.
+    pub allow: Vec<&'a Rule>,
+    /// In the policy's order.
+    pub answer: Vec<&'a (Rule, i32)>,
+    /// The policy's.
+    pub otherwise: Otherwise,
+}
+
+impl About<'_> {
+    /// The verdict on a call of this number.
+    pub(super) fn decide(&self, call: &Call, own_pid: u32) -> Action {
         if call.arch != AUDIT_ARCH || (cfg!(target_arch = "x86_64") && call.nr >= X32) {
             return Action::Kill;
         }
-        let holds = |rule: &Rule| rule.number == call.nr && rule_holds(rule, call, own_pid);
+        let holds = |rule: &Rule| rule_holds(rule, call, own_pid);
         if let Some((_, errno)) = self.answer.iter().find(|(rule, _)| holds(rule)) {
             return Action::Errno(*errno);
         }
-        if self.allow.iter().any(holds) {
+        let allowed = self.allow.iter().any(|rule| holds(rule));
+        if allowed {
             Action::Allow
         } else {
             self.otherwise.into()

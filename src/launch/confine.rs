@@ -2,17 +2,16 @@
 #![forbid(unsafe_code)]
 
 use nix::errno::Errno;
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::{set_dumpable, set_no_new_privs};
 
 use super::recipe::{Recipe, instructions};
 use crate::filter::Program;
 use crate::layers::{caps, ids, landlock};
-use crate::plan::Plan;
 use crate::sys::{environment, notify};
 
 /// init: no capabilities, no_new_privs, not dumpable, no file, and the few system calls of pid 1.
 pub fn confine_init(recipe: &Recipe) -> Result<(), Errno> {
+    caps::seal()?;
     drop_privilege()?;
     if let Some(landlock) = &recipe.plan.landlock {
         landlock::enforce_nothing(landlock.abi)?;
@@ -25,24 +24,22 @@ pub fn confine_init(recipe: &Recipe) -> Result<(), Errno> {
 ///
 /// It reads the path and the arguments of a refused execve from `/proc/PID/mem`. A Landlock domain would forbid
 /// that (ptrace is for ancestors of the target's domain only), so that a root without any file but /proc and
-/// an open(2) that can only read stand in its place. A user namespace of its own is what lets an ordinary user
-/// chroot, and empty the bounding set as well.
+/// an open(2) that can only read stand in its place. The capabilities for it come from a start as root, or from
+/// the supervisor's own user namespace.
 pub fn confine_supervisor(recipe: &Recipe) -> Result<(), Errno> {
-    become_workload(recipe.plan)?;
-    unshare(CloneFlags::CLONE_NEWUSER)?;
     nix::unistd::chroot("/proc")?;
     nix::unistd::chdir("/")?;
+    caps::seal()?;
+    if recipe.plan.ids.root_start {
+        ids::take(&recipe.plan.ids)?;
+    }
     drop_privilege()?;
     environment::wipe();
     load(&recipe.supervisor)
 }
 
-fn become_workload(plan: &Plan) -> Result<(), Errno> {
-    if plan.ids.root_start { ids::take(&plan.ids) } else { Ok(()) }
-}
-
 fn drop_privilege() -> Result<(), Errno> {
-    caps::drop_all()?;
+    caps::clear()?;
     set_no_new_privs()?;
     set_dumpable(false)
 }

@@ -27,7 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs as init until the workload ends; `trees` were opened by a supervisor that is root.
 pub fn run(recipe: &Recipe, trees: Vec<OwnedFd>) -> ! {
-    let ended = build(recipe, trees).and_then(|workload| {
+    // What arrives from now on waits for the loop at the end: an unblocked SIGCHLD would be lost.
+    let blocked = SigSet::all().thread_set_mask();
+    let ended = blocked.and_then(|()| build(recipe, trees)).and_then(|workload| {
         sys_process::close_range(0, i32::MAX, true)?;
         confine::confine_init(recipe)?;
         Ok(workload)
@@ -62,7 +64,6 @@ fn build(recipe: &Recipe, trees: Vec<OwnedFd>) -> Result<Pid, Errno> {
 
 fn apply(recipe: &Recipe, step: &Step, trees: &mut impl Iterator<Item = OwnedFd>) -> Result<(), Errno> {
     match step {
-        Step::MemfdNoexec => mounts::memfd_noexec(),
         Step::TakeIds => take_ids(recipe),
         Step::Tie => {
             setsid()?;

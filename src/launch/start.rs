@@ -30,14 +30,23 @@ pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
         if needed { mounts::open_trees(&plan.mounts, &plan.ids) } else { Ok(Vec::new()) }
     })?;
     let flags = namespaces(plan) | CloneFlags::CLONE_FILES;
-    let (pid, pidfd) = match supervised(&recipe, Step::Namespaces, || process::fork(flags.bits() as u64))? {
+    supervised(&recipe, Step::OwnNamespace, || if plan.ids.root_start { Ok(()) } else { ids::own_namespace(&plan.ids) })?;
+    let forked = supervised(&recipe, Step::Namespaces, || {
+        ids::assume_owner(&plan.ids)?;
+        process::fork(flags.bits() as u64)
+    })?;
+    let (pid, pidfd) = match forked {
         Forked::Child => init::run(&recipe, trees),
         Forked::Parent { pid, pidfd } => (pid, pidfd),
     };
     // init shares this process's descriptor table and closes the trees in it.
     std::mem::forget(trees);
     let jail = Unfinished(Some(pidfd));
-    supervised(&recipe, Step::MapIds, || ids::write_maps(pid, &plan.ids))?;
+    supervised(&recipe, Step::MapIds, || {
+        ids::resume(&plan.ids)?;
+        ids::write_maps(pid, &plan.ids)
+    })?;
+    supervised(&recipe, Step::MemfdNoexec, || if plan.memfd_noexec() { jail.refuse_memfd_exec() } else { Ok(()) })?;
     recipe.page.announce(|page| page.mapped.store(1, SeqCst));
     let listener = await_workload(&recipe, &jail)?;
     confine::confine_supervisor(&recipe).map_err(|errno| Failure::outside("confining the supervisor", errno))?;
@@ -77,6 +86,30 @@ impl Unfinished {
     fn ended(&self) -> bool {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         self.0.as_ref().is_none_or(|pidfd| !matches!(waitid(Id::PIDFd(pidfd.as_fd()), flags), Ok(WaitStatus::StillAlive)))
+    }
+}
+
+impl Unfinished {
+    /// `vm.memfd_noexec` belongs to a pid namespace and takes the host's root in it to set: a process for it.
+    fn refuse_memfd_exec(&self) -> Result<(), Errno> {
+        let pidfd = self.0.as_ref().ok_or(Errno::ESRCH)?;
+        let enter = || {
+            nix::sched::setns(pidfd, CloneFlags::CLONE_NEWPID)?;
+            reap(process::fork(0)?, mounts::memfd_noexec)
+        };
+        reap(process::fork(0)?, enter)
+    }
+}
+
+/// The child carries `act` out and ends with its errno, which is the parent's result.
+fn reap(forked: Forked, act: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
+    match forked {
+        Forked::Child => process::exit_now(act().err().map_or(0, |errno| errno as i32)),
+        Forked::Parent { pidfd, .. } => match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED)? {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            WaitStatus::Exited(_, errno) => Err(Errno::from_raw(errno)),
+            _ => Err(Errno::EINTR),
+        },
     }
 }
 

@@ -9,6 +9,12 @@ use crate::sys::process;
 /// Empties the bounding, ambient, effective, permitted and inheritable sets and locks the securebits
 /// (capabilities(7)). Needs CAP_SETPCAP, which a namespace's creator has.
 pub fn drop_all() -> Result<(), Errno> {
+    seal()?;
+    clear()
+}
+
+/// Empties the bounding set and locks the securebits; the other sets stay for the steps to come.
+pub fn seal() -> Result<(), Errno> {
     for capability in 0.. {
         match process::drop_bounding(capability) {
             Ok(()) => {}
@@ -16,7 +22,11 @@ pub fn drop_all() -> Result<(), Errno> {
             Err(errno) => return Err(errno),
         }
     }
-    process::set_securebits(process::SECUREBITS_LOCKED)?;
+    process::set_securebits(process::SECUREBITS_LOCKED)
+}
+
+/// Empties the four sets that a process may always empty.
+pub fn clear() -> Result<(), Errno> {
     for set in [CapSet::Ambient, CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
         caps::clear(None, set).map_err(|_| Errno::last())?;
     }

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sched::CloneFlags;
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, getpid, seteuid, setgroups, setresgid, setresuid};
 
 use super::io_errno;
 use crate::plan::IdPlan;
@@ -26,6 +26,24 @@ pub fn write_maps(child: i32, ids: &IdPlan) -> Result<(), Errno> {
 
 fn write(child: i32, file: &str, text: String) -> Result<(), Errno> {
     std::fs::write(format!("/proc/{child}/{file}"), text).map_err(|error| io_errno(&error))
+}
+
+/// The user namespace of a supervisor that was started by an ordinary user, in which it is itself: what lets it
+/// empty its own bounding set and leave the file system behind, later on.
+pub fn own_namespace(ids: &IdPlan) -> Result<(), Errno> {
+    unshare(CloneFlags::CLONE_NEWUSER)?;
+    write_maps(getpid().as_raw(), ids)
+}
+
+/// A start's root takes the workload's effective ids for a moment, so that a user namespace made now is the
+/// workload's own: whoever has those ids, as the supervisor will, may later look into it.
+pub fn assume_owner(ids: &IdPlan) -> Result<(), Errno> {
+    if ids.root_start { seteuid(Uid::from_raw(ids.uid)) } else { Ok(()) }
+}
+
+/// Ends what [`assume_owner`] began.
+pub fn resume(ids: &IdPlan) -> Result<(), Errno> {
+    if ids.root_start { seteuid(Uid::from_raw(0)) } else { Ok(()) }
 }
 
 /// Becomes the workload's ids, for good (setresuid(2)); a start as root drops every group.

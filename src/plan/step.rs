@@ -26,6 +26,8 @@ pub enum Runner {
 pub enum Step {
     /// Clone the trees that the jail's root is made of, as root, where init could not reach them.
     OpenTrees,
+    /// The supervisor's own user namespace, for a start as an ordinary user.
+    OwnNamespace,
     /// clone3 with the namespaces.
     Namespaces,
     /// Write the id maps.
@@ -87,6 +89,7 @@ impl Plan {
             }
         };
         when(own_root && self.ids.root_start, Step::OpenTrees);
+        when(!self.ids.root_start, Step::OwnNamespace);
         when(true, Step::Namespaces);
         when(true, Step::MapIds);
         when(self.memfd_noexec(), Step::MemfdNoexec);
@@ -114,7 +117,8 @@ impl Plan {
         steps
     }
 
-    fn memfd_noexec(&self) -> bool {
+    /// Whether executable memfds are refused in the jail's pid namespace.
+    pub fn memfd_noexec(&self) -> bool {
         self.ids.memfd_noexec && self.has(Layer::Pid)
     }
 }
@@ -123,9 +127,10 @@ impl Step {
     /// Who carries it out.
     pub fn runner(&self) -> Runner {
         match self {
-            Step::OpenTrees | Step::Namespaces | Step::MapIds => Runner::Supervisor,
+            Step::OpenTrees | Step::OwnNamespace | Step::Namespaces | Step::MapIds | Step::MemfdNoexec => {
+                Runner::Supervisor
+            }
             Step::Tie
-            | Step::MemfdNoexec
             | Step::TakeIds
             | Step::HostName
             | Step::PrivateMounts
@@ -143,6 +148,7 @@ impl fmt::Display for Step {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         let text = match self {
             Step::OpenTrees | Step::OpenTreesInside => "clone the trees of the new root",
+            Step::OwnNamespace => "make the supervisor's own user namespace",
             Step::Namespaces => "make the namespaces",
             Step::MapIds => "map the ids",
             Step::Tie => "die with the supervisor",

@@ -18,7 +18,7 @@ use crate::events::{Event, Ledger, Sink};
 use crate::launch::{Failure, Launched, step_failure};
 use crate::plan::Plan;
 
-pub use signals::block as block_signals;
+pub use signals::Watch;
 
 /// How a jail ended.
 pub struct Outcome {
@@ -36,8 +36,7 @@ pub struct Outcome {
 ///
 /// # Errors
 /// The program could not be executed, or the supervisor lost its hold; the jail is killed then.
-pub fn supervise(launched: Launched, plan: &Plan, mut sink: Sink) -> Result<Outcome, Failure> {
-    let mut watch = signals::Watch::new().map_err(|errno| Failure::outside("watching signals", errno))?;
+pub fn supervise(launched: Launched, plan: &Plan, mut watch: Watch, mut sink: Sink) -> Result<Outcome, Failure> {
     let mut notices = notices::Notices::new(plan);
     sink.write(&start_event(plan));
     let watched = watch_to_the_end(&launched, &mut watch, &mut notices, &mut sink);
@@ -48,7 +47,7 @@ pub fn supervise(launched: Launched, plan: &Plan, mut sink: Sink) -> Result<Outc
 
 fn watch_to_the_end(
     launched: &Launched,
-    watch: &mut signals::Watch,
+    watch: &mut Watch,
     notices: &mut notices::Notices,
     sink: &mut Sink,
 ) -> Result<(), Errno> {

@@ -27,11 +27,6 @@ const FORWARDED: [Signal; 9] = [
     Signal::SIGCONT,
 ];
 
-/// Blocks what will be forwarded, so that none is lost between now and the watch. To be called before a launch.
-pub fn block() -> Result<(), Errno> {
-    set().thread_block()
-}
-
 fn set() -> SigSet {
     FORWARDED.into_iter().collect()
 }
@@ -43,8 +38,10 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches from now on.
+    /// Blocks what will be forwarded, so that none is lost, and watches from now on. To be called before a
+    /// launch: the descriptor cannot be made once the supervisor is confined.
     pub fn new() -> Result<Watch, Errno> {
+        set().thread_block()?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         Ok(Watch { signals: SignalFd::with_flags(&set(), flags)?, kill_at: None })
     }
