@@ -13,6 +13,7 @@ pub mod cli;
 pub mod events;
 pub mod filter;
 pub mod host;
+pub mod install;
 pub mod launch;
 pub mod layers;
 pub mod plan;

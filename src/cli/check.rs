@@ -21,13 +21,27 @@ pub struct CheckArgs {
 pub fn run(args: &CheckArgs) -> u8 {
     let checked = profile::load(&args.profile, &Overlay::default());
     if args.json {
-        let all: Vec<_> = checked.as_ref().err().into_iter().flat_map(|problems| &problems.list).map(row).collect();
-        out(format_args!("{}\n", serde_json::json!({ "schema": 1, "ok": checked.is_ok(), "problems": all })));
+        let all: Vec<_> = checked
+            .as_ref()
+            .err()
+            .into_iter()
+            .flat_map(|problems| &problems.list)
+            .map(row)
+            .collect();
+        out(format_args!(
+            "{}\n",
+            serde_json::json!({ "schema": 1, "ok": checked.is_ok(), "problems": all })
+        ));
     }
     match checked {
         Ok(profile) if !args.json => {
-            out(format_args!("profile `{}` is good: {} system call rules, {} readable paths, {} hosts\n",
-                profile.name, profile.allow.len(), profile.files.read.len(), profile.net.allow.len()));
+            out(format_args!(
+                "profile `{}` is good: {} system call rules, {} readable paths, {} hosts\n",
+                profile.name,
+                profile.allow.len(),
+                profile.files.read.len(),
+                profile.net.allow.len()
+            ));
             0
         }
         Ok(_) => 0,
@@ -41,7 +55,13 @@ pub fn run(args: &CheckArgs) -> u8 {
 }
 
 fn row(problem: &Problem) -> serde_json::Value {
-    let line = problem.span.clone().map(|span| Place { source: problem.file.clone(), span }.line());
+    let line = problem.span.clone().map(|span| {
+        Place {
+            source: problem.file.clone(),
+            span,
+        }
+        .line()
+    });
     serde_json::json!({
         "file": problem.file.name,
         "line": line,

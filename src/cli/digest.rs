@@ -11,8 +11,12 @@ use crate::supervisor::Outcome;
 /// One line: the jail and its promises; then the notes that warn.
 pub fn start(plan: &Plan) -> String {
     let with = |state: &str| {
-        let named: Vec<String> =
-            plan.promises.iter().filter(|line| line.state() == state).map(|line| line.name()).collect();
+        let named: Vec<String> = plan
+            .promises
+            .iter()
+            .filter(|line| line.state() == state)
+            .map(|line| line.name())
+            .collect();
         named.join(" ")
     };
     let mut line = format!("flowjail: {}: holds {}", plan.name, with("held"));
@@ -21,7 +25,10 @@ pub fn start(plan: &Plan) -> String {
         line += &format!("; NOT held: {missing} (see `flowjail plan`)");
     }
     line.push('\n');
-    let warnings = plan.notes.iter().filter(|note| note.to_lowercase().starts_with("warning"));
+    let warnings = plan
+        .notes
+        .iter()
+        .filter(|note| note.to_lowercase().starts_with("warning"));
     warnings.for_each(|note| line += &format!("flowjail: {note}\n"));
     line
 }
@@ -43,7 +50,13 @@ fn write_end(out: &mut String, plan: &Plan, outcome: &Outcome) -> std::fmt::Resu
     if kinds.is_empty() {
         return Ok(());
     }
-    writeln!(out, "flowjail: {}: blocked {} in {}", plan.name, times(outcome.ledger.total()), count_kinds(kinds.len()))?;
+    writeln!(
+        out,
+        "flowjail: {}: blocked {} in {}",
+        plan.name,
+        times(outcome.ledger.total()),
+        count_kinds(kinds.len())
+    )?;
     for (denial, tally) in kinds.iter().take(MAX_LISTED) {
         let (what, allow) = describe(denial);
         writeln!(out, "  {what} ({})", times(tally.count))?;
@@ -51,7 +64,11 @@ fn write_end(out: &mut String, plan: &Plan, outcome: &Outcome) -> std::fmt::Resu
     }
     if kinds.len() > MAX_LISTED || beyond > 0 {
         let rest = kinds.len().saturating_sub(MAX_LISTED);
-        writeln!(out, "  and {} more, {beyond} of other kinds; --events FILE has them", count_kinds(rest))?;
+        writeln!(
+            out,
+            "  and {} more, {beyond} of other kinds; --events FILE has them",
+            count_kinds(rest)
+        )?;
     }
     Ok(())
 }
@@ -60,23 +77,41 @@ fn describe(denial: &Denial) -> (String, String) {
     match denial {
         Denial::Exec { path, argv } => {
             let words = tame(&argv.join(" "));
-            (format!("start of the program {}: {words}", tame(path)), format!("[exec] programs = [{path:?}]"))
+            (
+                format!("start of the program {}: {words}", tame(path)),
+                format!("[exec] programs = [{path:?}]"),
+            )
         }
-        Denial::Call { syscall, key } if key.is_empty() => {
-            (format!("system call {syscall}"), format!("[syscalls] allow = [\"{syscall}\"]"))
-        }
+        Denial::Call { syscall, key } if key.is_empty() => (
+            format!("system call {syscall}"),
+            format!("[syscalls] allow = [\"{syscall}\"]"),
+        ),
         Denial::Call { syscall, key } => {
             let args: Vec<String> = key.iter().map(|arg| format!("{arg:#x}")).collect();
-            let when = format!("[syscalls] allow = [{{ name = \"{syscall}\", when = \"arg0 == {:#x}\" }}]", key[0]);
-            (format!("system call {syscall}({}, ...)", args.join(", ")), when)
+            let when = format!(
+                "[syscalls] allow = [{{ name = \"{syscall}\", when = \"arg0 == {:#x}\" }}]",
+                key[0]
+            );
+            (
+                format!("system call {syscall}({}, ...)", args.join(", ")),
+                when,
+            )
         }
     }
 }
 
 fn times(count: u64) -> String {
-    if count == 1 { "once".into() } else { format!("{count} times") }
+    if count == 1 {
+        "once".into()
+    } else {
+        format!("{count} times")
+    }
 }
 
 fn count_kinds(count: usize) -> String {
-    if count == 1 { "1 kind".into() } else { format!("{count} kinds") }
+    if count == 1 {
+        "1 kind".into()
+    } else {
+        format!("{count} kinds")
+    }
 }

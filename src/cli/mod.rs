@@ -7,6 +7,7 @@ mod plan;
 mod profiles;
 mod run;
 mod terminal;
+mod up;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,11 @@ struct Arguments {
 enum Command {
     /// Run a command in a jail; without a profile it is Flowise's.
     Run(run::RunArgs),
+    /// Get Flowise from npm when it is not there yet, and start it in its jail.
+    ///
+    /// Needs node 24 or 20. The first time it also needs npm, python3, make, a C++ compiler and about
+    /// 4.5 GB of disk; it takes two to ten minutes, can be interrupted, and goes on when it is run again.
+    Up(up::UpArgs),
     /// Check a profile and say every problem at once.
     Check(check::CheckArgs),
     /// Show what `run` would do here: the promises, what holds them, and every step in order.
@@ -48,6 +54,7 @@ pub fn main() -> ExitCode {
     };
     let code = match arguments.command {
         Command::Run(args) => run::run(&args),
+        Command::Up(args) => up::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Profiles(args) => profiles::run(&args),

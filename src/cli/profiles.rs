@@ -36,13 +36,23 @@ pub fn run(args: &ProfilesArgs) -> u8 {
 }
 
 fn list(json: bool) -> u8 {
-    let loaded = |name: &str| profile::load(name, &Overlay::default()).map(|profile| profile.about).unwrap_or_default();
-    let all: Vec<(&str, String)> = profile::builtin_names().map(|name| (name, loaded(name))).collect();
+    let loaded = |name: &str| {
+        profile::load(name, &Overlay::default())
+            .map(|profile| profile.about)
+            .unwrap_or_default()
+    };
+    let all: Vec<(&str, String)> = profile::builtin_names()
+        .map(|name| (name, loaded(name)))
+        .collect();
     if json {
-        let rows: Vec<_> = all.iter().map(|(name, about)| serde_json::json!({ "name": name, "about": about })).collect();
+        let rows: Vec<_> = all
+            .iter()
+            .map(|(name, about)| serde_json::json!({ "name": name, "about": about }))
+            .collect();
         out(format_args!("{}\n", serde_json::Value::from(rows)));
     } else {
-        all.iter().for_each(|(name, about)| out(format_args!("{name:<14} {about}\n")));
+        all.iter()
+            .for_each(|(name, about)| out(format_args!("{name:<14} {about}\n")));
     }
     0
 }
@@ -55,7 +65,11 @@ fn show(name: &str) -> u8 {
         }
         None => {
             let names: Vec<&str> = profile::builtin_names().collect();
-            fail(super::FAILED, format!("no built-in profile `{name}`"), Some(&format!("there are {}", names.join(", "))))
+            fail(
+                super::FAILED,
+                format!("no built-in profile `{name}`"),
+                Some(&format!("there are {}", names.join(", "))),
+            )
         }
     }
 }

@@ -83,7 +83,8 @@ pub fn jail(flags: &JailFlags, command: &[String]) -> Result<u8, Stopped> {
     let (_, plan) = resolve(flags, command)?;
     let sink = Sink::new(flags.events.as_deref().map(open_events).transpose()?);
     say(digest::start(&plan));
-    let outcome = start(&plan, sink).map_err(|failure| Stopped(fail(failure.exit, &failure, None)))?;
+    let outcome =
+        start(&plan, sink).map_err(|failure| Stopped(fail(failure.exit, &failure, None)))?;
     say(digest::end(&plan, &outcome));
     Ok(outcome.code)
 }
@@ -94,7 +95,9 @@ pub fn resolve(flags: &JailFlags, command: &[String]) -> Result<(Host, Plan), St
         say(problems);
         Stopped(super::FAILED)
     })?;
-    let request = Request { command: command.to_vec() };
+    let request = Request {
+        command: command.to_vec(),
+    };
     let host = host::observe(&profile, &request)
         .map_err(|error| Stopped(fail(error.exit, &error.message, error.hint.as_deref())))?;
     let name = flags.name.clone().unwrap_or_else(|| profile.name.clone());
@@ -106,7 +109,8 @@ pub fn resolve(flags: &JailFlags, command: &[String]) -> Result<(Host, Plan), St
 }
 
 fn start(plan: &Plan, sink: Sink) -> Result<supervisor::Outcome, Failure> {
-    let watch = supervisor::Watch::new().map_err(|errno| Failure::outside("watching signals", errno))?;
+    let watch =
+        supervisor::Watch::new().map_err(|errno| Failure::outside("watching signals", errno))?;
     let launched = launch::launch(plan)?;
     supervisor::supervise(launched, plan, watch, sink)
 }
@@ -114,10 +118,27 @@ fn start(plan: &Plan, sink: Sink) -> Result<supervisor::Outcome, Failure> {
 /// Opens the file, or takes the descriptor, that `--events` names.
 fn open_events(name: &str) -> Result<File, Stopped> {
     let path = match name.strip_prefix("fd:") {
-        Some(number) if number.parse::<u32>().is_ok() => PathBuf::from(format!("/proc/self/fd/{number}")),
-        Some(_) => return Err(Stopped(fail(super::FAILED, format!("--events {name}: not a descriptor's number"), None))),
+        Some(number) if number.parse::<u32>().is_ok() => {
+            PathBuf::from(format!("/proc/self/fd/{number}"))
+        }
+        Some(_) => {
+            return Err(Stopped(fail(
+                super::FAILED,
+                format!("--events {name}: not a descriptor's number"),
+                None,
+            )));
+        }
         None => PathBuf::from(name),
     };
-    let opened = File::options().append(true).create(!name.starts_with("fd:")).open(&path);
-    opened.map_err(|error| Stopped(fail(super::FAILED, format!("--events {name}: {error}"), None)))
+    let opened = File::options()
+        .append(true)
+        .create(!name.starts_with("fd:"))
+        .open(&path);
+    opened.map_err(|error| {
+        Stopped(fail(
+            super::FAILED,
+            format!("--events {name}: {error}"),
+            None,
+        ))
+    })
 }

@@ -25,5 +25,13 @@ pub fn fail(code: u8, message: impl Display, hint: Option<&str>) -> u8 {
 
 /// Text of others, safe to print: control characters are shown as escapes.
 pub fn tame(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    text.chars()
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect::<Vec<_>>()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
 }

@@ -50,7 +50,12 @@ const MAX_RATE: u32 = 50;
 
 impl Default for Ledger {
     fn default() -> Ledger {
-        Ledger { kinds: BTreeMap::new(), total: 0, beyond: 0, window: (Instant::now(), 0) }
+        Ledger {
+            kinds: BTreeMap::new(),
+            total: 0,
+            beyond: 0,
+            window: (Instant::now(), 0),
+        }
     }
 }
 
@@ -63,7 +68,11 @@ impl Ledger {
             self.beyond += 1;
             return;
         }
-        let tally = self.kinds.entry(denial).or_insert_with(|| Tally { count: 0, told: 0, latest: event.clone() });
+        let tally = self.kinds.entry(denial).or_insert_with(|| Tally {
+            count: 0,
+            told: 0,
+            latest: event.clone(),
+        });
         tally.count += 1;
         tally.latest = with_count(event, tally.count);
         if tally.told != 0 && tally.count < tally.told * 10 {
@@ -83,7 +92,11 @@ impl Ledger {
     /// Tells the final count of every kind whose last line is out of date; what was never told apart counts as
     /// dropped.
     pub fn settle(&mut self, sink: &mut Sink) {
-        for tally in self.kinds.values_mut().filter(|tally| tally.told != tally.count) {
+        for tally in self
+            .kinds
+            .values_mut()
+            .filter(|tally| tally.told != tally.count)
+        {
             sink.write(&tally.latest);
             tally.told = tally.count;
         }

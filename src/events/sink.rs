@@ -36,14 +36,19 @@ impl Sink {
     /// Writes one event; what cannot be written at once is counted as dropped.
     pub fn write(&mut self, event: &Event) {
         let Some(file) = &mut self.file else { return };
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        let time = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0.0, |since| since.as_secs_f64());
         let time = (time * 1000.0).round() / 1000.0;
-        let written = serde_json::to_vec(&Line { time, event }).ok().filter(|line| line.len() < MAX_LINE).is_some_and(|mut line| {
-            line.push(b'\n');
-            let mut waiting = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
-            let ready = poll(&mut waiting, PollTimeout::ZERO).is_ok_and(|count| count > 0);
-            ready && file.write_all(&line).is_ok()
-        });
+        let written = serde_json::to_vec(&Line { time, event })
+            .ok()
+            .filter(|line| line.len() < MAX_LINE)
+            .is_some_and(|mut line| {
+                line.push(b'\n');
+                let mut waiting = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
+                let ready = poll(&mut waiting, PollTimeout::ZERO).is_ok_and(|count| count > 0);
+                ready && file.write_all(&line).is_ok()
+            });
         if !written {
             self.dropped += 1;
         }

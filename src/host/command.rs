@@ -33,7 +33,11 @@ pub struct CommandError {
 
 impl CommandError {
     fn new(exit: u8, message: impl Into<String>, hint: Option<String>) -> CommandError {
-        CommandError { exit, message: message.into(), hint }
+        CommandError {
+            exit,
+            message: message.into(),
+            hint,
+        }
     }
 }
 
@@ -60,23 +64,36 @@ impl Command {
                     script = Some(program);
                 }
                 Executable::Unknown => {
-                    let message = format!("`{}` is neither a 64-bit program nor a script", program.display());
+                    let message = format!(
+                        "`{}` is neither a 64-bit program nor a script",
+                        program.display()
+                    );
                     return Err(CommandError::new(126, message, None));
                 }
             }
         }
-        Err(CommandError::new(126, format!("`{}` has too many interpreters", argv[0]), None))
+        Err(CommandError::new(
+            126,
+            format!("`{}` has too many interpreters", argv[0]),
+            None,
+        ))
     }
 
     /// The outermost `node_modules` directory that holds the script.
     pub fn node_modules(&self) -> Option<PathBuf> {
         let script = self.script.as_ref()?;
-        script.ancestors().filter(|path| path.file_name().is_some_and(|name| name == "node_modules")).last().map(Path::to_owned)
+        script
+            .ancestors()
+            .filter(|path| path.file_name().is_some_and(|name| name == "node_modules"))
+            .last()
+            .map(Path::to_owned)
     }
 
     /// Whether the program is a node.
     pub fn is_node(&self) -> bool {
-        self.program.file_name().is_some_and(|name| name == "node" || name == "nodejs")
+        self.program
+            .file_name()
+            .is_some_and(|name| name == "node" || name == "nodejs")
     }
 }
 
@@ -88,18 +105,27 @@ pub fn find(name: &str, path: &str, cwd: &Path) -> Result<PathBuf, CommandError>
     let candidates: Vec<PathBuf> = if name.contains('/') {
         vec![cwd.join(name)]
     } else {
-        path.split(':').filter(|dir| !dir.is_empty()).map(|dir| cwd.join(dir).join(name)).collect()
+        path.split(':')
+            .filter(|dir| !dir.is_empty())
+            .map(|dir| cwd.join(dir).join(name))
+            .collect()
     };
     let mut refused = None;
     for candidate in candidates {
         match std::fs::metadata(&candidate) {
-            Ok(metadata) if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 => return Ok(candidate),
+            Ok(metadata) if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 => {
+                return Ok(candidate);
+            }
             Ok(_) => refused = Some(candidate),
             Err(_) => {}
         }
     }
     Err(match refused {
-        Some(path) => CommandError::new(126, format!("`{}` is not an executable file", path.display()), None),
+        Some(path) => CommandError::new(
+            126,
+            format!("`{}` is not an executable file", path.display()),
+            None,
+        ),
         None => CommandError::new(127, format!("`{name}` is not there"), not_found_hint(name)),
     })
 }
@@ -120,7 +146,11 @@ fn unreadable(path: &Path, error: &std::io::Error) -> CommandError {
     let hint = (error.raw_os_error() == Some(libc::EACCES)).then(|| {
         "flowjail must be able to read the program: what it cannot read would run undumpable, out of its sight".to_owned()
     });
-    CommandError::new(126, format!("`{}` cannot be read: {error}", path.display()), hint)
+    CommandError::new(
+        126,
+        format!("`{}` cannot be read: {error}", path.display()),
+        hint,
+    )
 }
 
 fn refuse_shells(program: &Path, argv: &[String]) -> Result<(), CommandError> {
@@ -129,29 +159,56 @@ fn refuse_shells(program: &Path, argv: &[String]) -> Result<(), CommandError> {
         return Ok(());
     }
     let line = argv.iter().skip_while(|word| *word != "-c").nth(1);
-    let last = line.and_then(|line| line.split([';', '&', '|']).map(str::trim).rfind(|part| !part.is_empty()));
+    let last = line.and_then(|line| {
+        line.split([';', '&', '|'])
+            .map(str::trim)
+            .rfind(|part| !part.is_empty())
+    });
     let hint = match last {
-        Some(command) => format!("say the command itself: `-- {}`", command.trim_start_matches("exec ")),
-        None => "name the program itself; a script that only starts node becomes `-- node SCRIPT`".to_owned(),
+        Some(command) => format!(
+            "say the command itself: `-- {}`",
+            command.trim_start_matches("exec ")
+        ),
+        None => "name the program itself; a script that only starts node becomes `-- node SCRIPT`"
+            .to_owned(),
     };
-    let message = format!("a shell (`{name}`) would start other programs, and only one program runs in a jail");
+    let message = format!(
+        "a shell (`{name}`) would start other programs, and only one program runs in a jail"
+    );
     Err(CommandError::new(125, message, Some(hint)))
 }
 
 /// `env [-S] [NAME=VALUE]... COMMAND...`, without the env; options beside -S are refused.
 fn strip_env(words: &[String]) -> Result<Vec<String>, CommandError> {
     let mut rest: Vec<String> = words.to_vec();
-    if let Some(first) = rest.first().cloned() {
-        if let Some(text) = first.strip_prefix("-S") {
-            let split = if text.is_empty() { rest.get(1).cloned().unwrap_or_default() } else { text.to_owned() };
-            let tail = rest.split_off(if text.is_empty() { 2.min(rest.len()) } else { 1 });
-            rest = split.split_whitespace().map(str::to_owned).chain(tail).collect();
-        }
+    if let Some(first) = rest.first().cloned()
+        && let Some(text) = first.strip_prefix("-S")
+    {
+        let split = if text.is_empty() {
+            rest.get(1).cloned().unwrap_or_default()
+        } else {
+            text.to_owned()
+        };
+        let tail = rest.split_off(if text.is_empty() {
+            2.min(rest.len())
+        } else {
+            1
+        });
+        rest = split
+            .split_whitespace()
+            .map(str::to_owned)
+            .chain(tail)
+            .collect();
     }
     match rest.first() {
         Some(word) if word.starts_with('-') || word.contains('=') => {
-            let hint = "set variables by the profile's [env] set, and name the command itself".to_owned();
-            Err(CommandError::new(125, format!("`env {word}` is not carried out before a jail"), Some(hint)))
+            let hint =
+                "set variables by the profile's [env] set, and name the command itself".to_owned();
+            Err(CommandError::new(
+                125,
+                format!("`env {word}` is not carried out before a jail"),
+                Some(hint),
+            ))
         }
         Some(_) => Ok(rest),
         None => Err(CommandError::new(127, "`env` names no command", None)),
@@ -164,29 +221,56 @@ fn interpreted(line: &str, script: &Path, argv: &[String]) -> Result<Vec<String>
         None => (line, None),
     };
     if interpreter.is_empty() {
-        return Err(CommandError::new(126, format!("`{}` has an empty #! line", script.display()), None));
+        return Err(CommandError::new(
+            126,
+            format!("`{}` has an empty #! line", script.display()),
+            None,
+        ));
     }
     let path = script.to_string_lossy().into_owned();
-    let name = Path::new(interpreter).file_name().unwrap_or_default().to_string_lossy();
+    let name = Path::new(interpreter)
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
     if SHELLS.contains(&name.as_ref()) {
         let hint = format!("name what it starts, as in `-- node SCRIPT`; `{path}` shows it");
         let message = format!("`{path}` is a shell script, and only one program runs in a jail");
         return Err(CommandError::new(125, message, Some(hint)));
     }
     let head = std::iter::once(interpreter.to_owned()).chain(argument.map(str::to_owned));
-    Ok(head.chain(std::iter::once(path)).chain(argv[1..].iter().cloned()).collect())
+    Ok(head
+        .chain(std::iter::once(path))
+        .chain(argv[1..].iter().cloned())
+        .collect())
 }
 
-fn finish(program: PathBuf, mut argv: Vec<String>, script: Option<PathBuf>, loader: Option<PathBuf>, cwd: &Path) -> Command {
-    let mut command = Command { program, argv: Vec::new(), script, loader };
+fn finish(
+    program: PathBuf,
+    mut argv: Vec<String>,
+    script: Option<PathBuf>,
+    loader: Option<PathBuf>,
+    cwd: &Path,
+) -> Command {
+    let mut command = Command {
+        program,
+        argv: Vec::new(),
+        script,
+        loader,
+    };
     if command.is_node() && command.script.is_none() {
-        let named = argv.iter().enumerate().skip(1).find(|(_, word)| !word.starts_with('-'));
-        let inline = argv.iter().any(|word| matches!(word.as_str(), "-e" | "--eval" | "-p" | "--print"));
-        if let (Some((index, word)), false) = (named, inline) {
-            if let Ok(path) = std::fs::canonicalize(cwd.join(word)) {
-                argv[index] = path.to_string_lossy().into_owned();
-                command.script = Some(path);
-            }
+        let named = argv
+            .iter()
+            .enumerate()
+            .skip(1)
+            .find(|(_, word)| !word.starts_with('-'));
+        let inline = argv
+            .iter()
+            .any(|word| matches!(word.as_str(), "-e" | "--eval" | "-p" | "--print"));
+        if let (Some((index, word)), false) = (named, inline)
+            && let Ok(path) = std::fs::canonicalize(cwd.join(word))
+        {
+            argv[index] = path.to_string_lossy().into_owned();
+            command.script = Some(path);
         }
     }
     command.argv = argv;

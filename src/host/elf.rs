@@ -26,7 +26,9 @@ pub fn inspect(path: &Path) -> std::io::Result<Executable> {
     let head = &head[..length];
     if let Some(rest) = head.strip_prefix(b"#!") {
         let line = rest.split(|&byte| byte == b'\n').next().unwrap_or_default();
-        return Ok(Executable::Script(String::from_utf8_lossy(line).trim().to_owned()));
+        return Ok(Executable::Script(
+            String::from_utf8_lossy(line).trim().to_owned(),
+        ));
     }
     if !head.starts_with(b"\x7fELF\x02\x01") {
         return Ok(Executable::Unknown);
@@ -44,7 +46,8 @@ fn interpreter(file: &File, head: &[u8]) -> Option<Executable> {
     let entries = u16::from_le_bytes(number(head, 56)?).min(128);
     for index in 0..u64::from(entries) {
         let mut entry = [0u8; 56];
-        file.read_exact_at(&mut entry, table.checked_add(index * entry_size as u64)?).ok()?;
+        file.read_exact_at(&mut entry, table.checked_add(index * entry_size as u64)?)
+            .ok()?;
         if u32::from_le_bytes(number(&entry, 0)?) != PT_INTERP {
             continue;
         }
@@ -53,7 +56,9 @@ fn interpreter(file: &File, head: &[u8]) -> Option<Executable> {
         let mut name = vec![0u8; size];
         file.read_exact_at(&mut name, offset).ok()?;
         let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
-        return Some(Executable::Elf(Some(PathBuf::from(String::from_utf8_lossy(name).into_owned()))));
+        return Some(Executable::Elf(Some(PathBuf::from(
+            String::from_utf8_lossy(name).into_owned(),
+        ))));
     }
     Some(Executable::Elf(None))
 }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 
 pub use command::{Command, CommandError};
-pub use namespaces::NamespaceBlock;
+pub use namespaces::{NamespaceBlock, probe as probe_namespaces};
 pub use observe::observe;
 pub use paths::{PathFact, PathKind};
 
@@ -28,7 +28,8 @@ pub struct Host {
     pub gid: u32,
     /// Supplementary groups and their names.
     pub groups: Vec<(u32, String)>,
-    /// Whether user, mount, pid, ipc, uts and cgroup namespaces can be made and used, found by doing.
+    /// Whether user, mount, pid, ipc, uts and cgroup namespaces can be made and used, found by doing. A launch
+    /// is such a doing, so `run` looks only when one has failed.
     pub namespaces: Result<(), NamespaceBlock>,
     /// The Landlock ABI, or the errno of landlock_create_ruleset(2).
     pub landlock: Result<i32, Errno>,
@@ -55,4 +56,6 @@ pub struct Host {
 pub struct Request {
     /// The command and its arguments; empty: the profile's.
     pub command: Vec<String>,
+    /// Whether to find out about namespaces by making some, which costs half a millisecond.
+    pub probe: bool,
 }

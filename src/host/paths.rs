@@ -57,7 +57,9 @@ pub fn look(path: &Path) -> PathFact {
             fact.real.pop();
             continue;
         }
-        if fact.uid != 0 || fact.mode & 0o022 != 0 {
+        // In a sticky directory nobody but root replaces what root owns; each part's owner has its own turn.
+        let others_replace = fact.mode & 0o022 != 0 && fact.mode & 0o1000 == 0;
+        if fact.uid != 0 || others_replace {
             fact.ancestors_are_roots = false;
         }
         let here = fact.real.join(&part);
@@ -97,7 +99,8 @@ fn note(fact: &mut PathFact, here: &Path) -> Option<std::fs::Metadata> {
     fact.real = here.to_owned();
     match std::fs::symlink_metadata(here) {
         Ok(metadata) => {
-            (fact.uid, fact.gid, fact.mode) = (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
+            (fact.uid, fact.gid, fact.mode) =
+                (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
             fact.kind = kind_of(&metadata);
             Some(metadata)
         }
@@ -114,7 +117,8 @@ fn kind_of(metadata: &std::fs::Metadata) -> PathKind {
         PathKind::Directory
     } else if kind.is_file() {
         PathKind::File
-    } else if kind.is_char_device() || kind.is_block_device() || kind.is_fifo() || kind.is_socket() {
+    } else if kind.is_char_device() || kind.is_block_device() || kind.is_fifo() || kind.is_socket()
+    {
         PathKind::Special
     } else {
         PathKind::File

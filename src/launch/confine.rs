@@ -5,8 +5,8 @@ use nix::errno::Errno;
 use nix::sys::prctl::{set_dumpable, set_no_new_privs};
 
 use super::recipe::{Recipe, instructions};
-use crate::filter::Program;
 use crate::layers::{caps, ids, landlock};
+use crate::sys::notify::Instruction;
 use crate::sys::{environment, notify};
 
 /// init: no capabilities, no_new_privs, not dumpable, no file, and the few system calls of pid 1.
@@ -16,7 +16,7 @@ pub fn confine_init(recipe: &Recipe) -> Result<(), Errno> {
     if let Some(landlock) = &recipe.plan.landlock {
         landlock::enforce_nothing(landlock.abi)?;
     }
-    load(&recipe.init)
+    notify::load_filter(&instructions(&recipe.plan.own_filters.init)?)
 }
 
 /// The supervisor: the workload's ids, no capabilities, no_new_privs, not dumpable, an environment of zeros,
@@ -26,7 +26,7 @@ pub fn confine_init(recipe: &Recipe) -> Result<(), Errno> {
 /// that (ptrace is for ancestors of the target's domain only), so that a root without any file but /proc and
 /// an open(2) that can only read stand in its place. The capabilities for it come from a start as root, or from
 /// the supervisor's own user namespace.
-pub fn confine_supervisor(recipe: &Recipe) -> Result<(), Errno> {
+pub fn confine_supervisor(recipe: &Recipe, filter: &[Instruction]) -> Result<(), Errno> {
     nix::unistd::chroot("/proc")?;
     nix::unistd::chdir("/")?;
     caps::seal()?;
@@ -35,15 +35,11 @@ pub fn confine_supervisor(recipe: &Recipe) -> Result<(), Errno> {
     }
     drop_privilege()?;
     environment::wipe();
-    load(&recipe.supervisor)
+    notify::load_filter(filter)
 }
 
 fn drop_privilege() -> Result<(), Errno> {
     caps::clear()?;
     set_no_new_privs()?;
     set_dumpable(false)
-}
-
-fn load(program: &Program) -> Result<(), Errno> {
-    notify::load_filter(&instructions(program))
 }

@@ -29,14 +29,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub fn run(recipe: &Recipe, trees: Vec<OwnedFd>) -> ! {
     // What arrives from now on waits for the loop at the end: an unblocked SIGCHLD would be lost.
     let blocked = SigSet::all().thread_set_mask();
-    let ended = blocked.and_then(|()| build(recipe, trees)).and_then(|workload| {
-        sys_process::close_range(0, i32::MAX, true)?;
-        confine::confine_init(recipe)?;
-        Ok(workload)
-    });
+    let ended = blocked
+        .and_then(|()| build(recipe, trees))
+        .and_then(|workload| {
+            sys_process::close_range(0, i32::MAX, true)?;
+            confine::confine_init(recipe)?;
+            Ok(workload)
+        });
     match ended {
         Ok(workload) => {
-            recipe.page.announce(|page| page.init_confined.store(1, SeqCst));
+            recipe
+                .page
+                .announce(|page| page.init_confined.store(1, SeqCst));
             reap(recipe, workload)
         }
         Err(errno) => {
@@ -47,14 +51,24 @@ pub fn run(recipe: &Recipe, trees: Vec<OwnedFd>) -> ! {
 }
 
 fn build(recipe: &Recipe, trees: Vec<OwnedFd>) -> Result<Pid, Errno> {
-    if !recipe.page.wait(PATIENCE, |page| page.mapped.load(SeqCst) == 1) {
+    if !recipe
+        .page
+        .wait(PATIENCE, |page| page.mapped.load(SeqCst) == 1)
+    {
         return Err(Errno::ETIMEDOUT);
     }
     let mut trees = trees.into_iter();
-    for (index, step) in recipe.steps.iter().enumerate().filter(|(_, step)| step.runner() == Runner::Init) {
+    for (index, step) in recipe
+        .steps
+        .iter()
+        .enumerate()
+        .filter(|(_, step)| step.runner() == Runner::Init)
+    {
         recipe.at(index);
         match step {
-            Step::OpenTreesInside => trees = mounts::open_trees(&recipe.plan.mounts, &recipe.plan.ids)?.into_iter(),
+            Step::OpenTreesInside => {
+                trees = mounts::open_trees(&recipe.plan.mounts, &recipe.plan.ids)?.into_iter()
+            }
             Step::ForkWorkload => return fork_workload(recipe),
             step => apply(recipe, step, &mut trees)?,
         }
@@ -62,7 +76,11 @@ fn build(recipe: &Recipe, trees: Vec<OwnedFd>) -> Result<Pid, Errno> {
     Err(Errno::EINVAL)
 }
 
-fn apply(recipe: &Recipe, step: &Step, trees: &mut impl Iterator<Item = OwnedFd>) -> Result<(), Errno> {
+fn apply(
+    recipe: &Recipe,
+    step: &Step,
+    trees: &mut impl Iterator<Item = OwnedFd>,
+) -> Result<(), Errno> {
     match step {
         Step::TakeIds => take_ids(recipe),
         Step::Tie => {
@@ -124,7 +142,11 @@ fn reap(recipe: &Recipe, workload: Pid) -> ! {
 
 /// A session leader's descendants ignore SIGTSTP, so the whole jail is stopped and continued.
 fn forward(recipe: &Recipe, workload: Pid, signal: Signal) {
-    let everyone = if recipe.plan.has(Layer::Pid) { Pid::from_raw(-1) } else { workload };
+    let everyone = if recipe.plan.has(Layer::Pid) {
+        Pid::from_raw(-1)
+    } else {
+        workload
+    };
     let (target, signal) = match signal {
         Signal::SIGTSTP => (everyone, Signal::SIGSTOP),
         Signal::SIGCONT => (everyone, Signal::SIGCONT),

@@ -48,7 +48,13 @@ pub struct Failure {
 impl Failure {
     /// A failure beside the list of steps.
     pub fn outside(what: &str, errno: Errno) -> Failure {
-        Failure { step: 0, of: 0, what: what.into(), errno: Some(errno), exit: 125 }
+        Failure {
+            step: 0,
+            of: 0,
+            what: what.into(),
+            errno: Some(errno),
+            exit: 125,
+        }
     }
 }
 

@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering::SeqCst;
 use nix::errno::Errno;
 
 use super::Failure;
-use crate::filter::{self, Insn, Program};
+use crate::filter::{self, Insn, Policy};
 use crate::plan::{Plan, Step};
 use crate::sys::launch_page::LaunchPage;
 use crate::sys::notify::Instruction;
+use crate::sys::process::open_pidfd;
 
-/// A plan made ready: its steps, its filters compiled, the means to report.
+/// A plan made ready: its steps, and the means to report.
 pub struct Recipe<'a> {
     /// The plan.
     pub plan: &'a Plan,
@@ -20,29 +21,19 @@ pub struct Recipe<'a> {
     pub steps: Vec<Step>,
     /// Where progress is left.
     pub page: LaunchPage,
-    /// The workload's filter, if it has one.
-    pub workload: Option<Program>,
-    /// init's filter.
-    pub init: Program,
-    /// The supervisor's filter.
-    pub supervisor: Program,
     /// A pidfd of the supervisor.
     pub supervisor_pidfd: OwnedFd,
 }
 
 impl<'a> Recipe<'a> {
-    /// Compiles the filters and maps the page.
+    /// Maps the page.
     pub fn new(plan: &'a Plan) -> Result<Recipe<'a>, Failure> {
         let outside = |what: &'static str| move |errno: Errno| Failure::outside(what, errno);
-        let compile = |policy| filter::compile(policy).map_err(|_| Failure::outside("compiling a filter", Errno::E2BIG));
         Ok(Recipe {
             plan,
             steps: plan.steps(),
             page: LaunchPage::new().map_err(outside("mapping the launch page"))?,
-            workload: plan.filter.as_ref().map(|filter| compile(&filter.policy)).transpose()?,
-            init: compile(&plan.own_filters.init)?,
-            supervisor: compile(&plan.own_filters.supervisor)?,
-            supervisor_pidfd: crate::sys::process::open_pidfd(nix::unistd::getpid().as_raw())
+            supervisor_pidfd: open_pidfd(nix::unistd::getpid().as_raw())
                 .map_err(outside("opening a pidfd of the supervisor"))?,
         })
     }
@@ -61,9 +52,16 @@ impl<'a> Recipe<'a> {
     }
 }
 
-/// A program with this process's own pid in its slots, as the kernel reads it.
-pub fn instructions(program: &Program) -> Vec<Instruction> {
+/// A policy as the kernel reads it, with this process's own pid filled in. Each process compiles its own, so that
+/// they do it side by side.
+pub fn instructions(policy: &Policy) -> Result<Vec<Instruction>, Errno> {
+    let program = filter::compile(policy).map_err(|_| Errno::E2BIG)?;
     let filled = program.with_own_pid(nix::unistd::getpid().as_raw().cast_unsigned());
-    let kernel = |insn: &Insn| Instruction { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k };
-    filled.iter().map(kernel).collect()
+    let kernel = |insn: &Insn| Instruction {
+        code: insn.code,
+        jt: insn.jt,
+        jf: insn.jf,
+        k: insn.k,
+    };
+    Ok(filled.iter().map(kernel).collect())
 }

@@ -10,7 +10,7 @@ use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
-use super::recipe::Recipe;
+use super::recipe::{Recipe, instructions};
 use super::{Failure, Launched, confine, init};
 use crate::layers::{ids, mounts};
 use crate::plan::{Plan, Step};
@@ -27,10 +27,20 @@ pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
     let recipe = Recipe::new(plan)?;
     let trees = supervised(&recipe, Step::OpenTrees, || {
         let needed = plan.has(Layer::Mounts) && plan.ids.root_start;
-        if needed { mounts::open_trees(&plan.mounts, &plan.ids) } else { Ok(Vec::new()) }
+        if needed {
+            mounts::open_trees(&plan.mounts, &plan.ids)
+        } else {
+            Ok(Vec::new())
+        }
     })?;
     let flags = namespaces(plan) | CloneFlags::CLONE_FILES;
-    supervised(&recipe, Step::OwnNamespace, || if plan.ids.root_start { Ok(()) } else { ids::own_namespace(&plan.ids) })?;
+    supervised(&recipe, Step::OwnNamespace, || {
+        if plan.ids.root_start {
+            Ok(())
+        } else {
+            ids::own_namespace(&plan.ids)
+        }
+    })?;
     let forked = supervised(&recipe, Step::Namespaces, || {
         ids::assume_owner(&plan.ids)?;
         process::fork(flags.bits() as u64)
@@ -46,13 +56,30 @@ pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
         ids::resume(&plan.ids)?;
         ids::write_maps(pid, &plan.ids)
     })?;
-    supervised(&recipe, Step::MemfdNoexec, || if plan.memfd_noexec() { jail.refuse_memfd_exec() } else { Ok(()) })?;
     recipe.page.announce(|page| page.mapped.store(1, SeqCst));
+    // While init builds the root.
+    supervised(&recipe, Step::MemfdNoexec, || {
+        if plan.memfd_noexec() {
+            jail.refuse_memfd_exec()
+        } else {
+            Ok(())
+        }
+    })?;
+    let filter = instructions(&plan.own_filters.supervisor)
+        .map_err(|errno| Failure::outside("compiling the supervisor's filter", errno))?;
     let listener = await_workload(&recipe, &jail)?;
-    confine::confine_supervisor(&recipe).map_err(|errno| Failure::outside("confining the supervisor", errno))?;
+    confine::confine_supervisor(&recipe, &filter)
+        .map_err(|errno| Failure::outside("confining the supervisor", errno))?;
     let Recipe { page, steps, .. } = recipe;
-    let init = jail.finished().ok_or_else(|| Failure::outside("keeping init", Errno::ESRCH))?;
-    Ok(Launched { init, listener, page, steps })
+    let init = jail
+        .finished()
+        .ok_or_else(|| Failure::outside("keeping init", Errno::ESRCH))?;
+    Ok(Launched {
+        init,
+        listener,
+        page,
+        steps,
+    })
 }
 
 fn namespaces(plan: &Plan) -> CloneFlags {
@@ -62,16 +89,40 @@ fn namespaces(plan: &Plan) -> CloneFlags {
         (Layer::Uts, CloneFlags::CLONE_NEWUTS),
         (Layer::Cgroup, CloneFlags::CLONE_NEWCGROUP),
     ];
-    let wanted = optional.into_iter().filter(|(layer, _)| plan.has(*layer)).map(|(_, flag)| flag);
-    let network = if plan.no_network { CloneFlags::CLONE_NEWNET } else { CloneFlags::empty() };
-    wanted.fold(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | network, CloneFlags::union)
+    let wanted = optional
+        .into_iter()
+        .filter(|(layer, _)| plan.has(*layer))
+        .map(|(_, flag)| flag);
+    let network = if plan.no_network {
+        CloneFlags::CLONE_NEWNET
+    } else {
+        CloneFlags::empty()
+    };
+    wanted.fold(
+        CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | network,
+        CloneFlags::union,
+    )
 }
 
 /// A step of the supervisor's own; its number comes from the same list.
-fn supervised<T>(recipe: &Recipe, step: Step, act: impl FnOnce() -> Result<T, Errno>) -> Result<T, Failure> {
+fn supervised<T>(
+    recipe: &Recipe,
+    step: Step,
+    act: impl FnOnce() -> Result<T, Errno>,
+) -> Result<T, Failure> {
     act().map_err(|errno| {
-        let index = recipe.steps.iter().position(|other| *other == step).unwrap_or(0);
-        Failure { step: index + 1, of: recipe.steps.len(), what: step.to_string(), errno: Some(errno), exit: 125 }
+        let index = recipe
+            .steps
+            .iter()
+            .position(|other| *other == step)
+            .unwrap_or(0);
+        Failure {
+            step: index + 1,
+            of: recipe.steps.len(),
+            what: step.to_string(),
+            errno: Some(errno),
+            exit: 125,
+        }
     })
 }
 
@@ -85,7 +136,12 @@ impl Unfinished {
 
     fn ended(&self) -> bool {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        self.0.as_ref().is_none_or(|pidfd| !matches!(waitid(Id::PIDFd(pidfd.as_fd()), flags), Ok(WaitStatus::StillAlive)))
+        self.0.as_ref().is_none_or(|pidfd| {
+            !matches!(
+                waitid(Id::PIDFd(pidfd.as_fd()), flags),
+                Ok(WaitStatus::StillAlive)
+            )
+        })
     }
 }
 
@@ -105,11 +161,13 @@ impl Unfinished {
 fn reap(forked: Forked, act: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
     match forked {
         Forked::Child => process::exit_now(act().err().map_or(0, |errno| errno as i32)),
-        Forked::Parent { pidfd, .. } => match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED)? {
-            WaitStatus::Exited(_, 0) => Ok(()),
-            WaitStatus::Exited(_, errno) => Err(Errno::from_raw(errno)),
-            _ => Err(Errno::EINTR),
-        },
+        Forked::Parent { pidfd, .. } => {
+            match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED)? {
+                WaitStatus::Exited(_, 0) => Ok(()),
+                WaitStatus::Exited(_, errno) => Err(Errno::from_raw(errno)),
+                _ => Err(Errno::EINTR),
+            }
+        }
     }
 }
 
@@ -137,7 +195,11 @@ fn await_workload(recipe: &Recipe, jail: &Unfinished) -> Result<Option<OwnedFd>,
 }
 
 /// What the page says of the step that failed.
-pub fn step_failure(steps: &[Step], page: &crate::sys::launch_page::LaunchPage, settled: bool) -> Failure {
+pub fn step_failure(
+    steps: &[Step],
+    page: &crate::sys::launch_page::LaunchPage,
+    settled: bool,
+) -> Failure {
     let step = page.step.load(SeqCst) as usize;
     let errno = match page.errno.load(SeqCst) {
         0 if settled => None,
@@ -151,5 +213,11 @@ pub fn step_failure(steps: &[Step], page: &crate::sys::launch_page::LaunchPage, 
         _ => 125,
     };
     let text = what.map_or_else(|| "start init".to_owned(), Step::to_string);
-    Failure { step: step.max(1), of: steps.len(), what: text, errno, exit }
+    Failure {
+        step: step.max(1),
+        of: steps.len(),
+        what: text,
+        errno,
+        exit,
+    }
 }

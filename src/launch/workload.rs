@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use super::recipe::{Recipe, instructions};
 use crate::layers::{caps, ids, landlock, process};
 use crate::plan::{Runner, Step};
+use crate::sys::launch_page::Words;
 use crate::sys::{notify, process as sys_process};
 
 /// Patience with init's confinement, which takes well under a millisecond.
@@ -20,7 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs the workload's steps; returns only the errno of the one that failed.
 pub fn run(recipe: &Recipe, init: Pid) -> Errno {
-    for (index, step) in recipe.steps.iter().enumerate().filter(|(_, step)| step.runner() == Runner::Workload) {
+    for (index, step) in recipe
+        .steps
+        .iter()
+        .enumerate()
+        .filter(|(_, step)| step.runner() == Runner::Workload)
+    {
         recipe.at(index);
         if let Err(errno) = apply(recipe, step, init) {
             return errno;
@@ -40,7 +46,6 @@ fn apply(recipe: &Recipe, step: &Step, init: Pid) -> Result<(), Errno> {
         Step::WorkingDirectory => nix::unistd::chdir(&plan.cwd),
         Step::NoNewPrivs => set_no_new_privs(),
         Step::Landlock => plan.landlock.as_ref().map_or(Ok(()), landlock::enforce),
-        Step::AwaitInit => await_init(recipe),
         Step::Filter => load_filter(recipe),
         Step::CloseDescriptors => sys_process::close_range(3, i32::MAX, true),
         Step::Execute => execute(recipe),
@@ -48,17 +53,15 @@ fn apply(recipe: &Recipe, step: &Step, init: Pid) -> Result<(), Errno> {
     }
 }
 
-/// Nothing hostile runs before init is confined, too.
-fn await_init(recipe: &Recipe) -> Result<(), Errno> {
-    let confined = recipe.page.wait(PATIENCE, |page| page.init_confined.load(SeqCst) == 1);
-    if confined { Ok(()) } else { Err(Errno::ETIMEDOUT) }
-}
-
-/// The supervisor finds the listener in the descriptor table that it still shares with this process.
+/// Nothing hostile runs before init is confined, too. Then the filter; the supervisor finds its listener in the
+/// descriptor table that it still shares with this process.
 fn load_filter(recipe: &Recipe) -> Result<(), Errno> {
-    let Some(program) = &recipe.workload else { return Ok(()) };
-    let program = instructions(program);
-    if recipe.plan.filter.as_ref().is_none_or(|filter| !filter.listener) {
+    let Some(filter) = &recipe.plan.filter else {
+        return Ok(());
+    };
+    let program = instructions(&filter.policy)?;
+    await_init(recipe)?;
+    if !filter.listener {
         return notify::load_filter(&program);
     }
     let listener = notify::load_filter_with_listener(&program)?;
@@ -66,13 +69,30 @@ fn load_filter(recipe: &Recipe) -> Result<(), Errno> {
     Ok(())
 }
 
+fn await_init(recipe: &Recipe) -> Result<(), Errno> {
+    let confined = |page: &Words| page.init_confined.load(SeqCst) == 1;
+    if recipe.page.wait(PATIENCE, confined) {
+        Ok(())
+    } else {
+        Err(Errno::ETIMEDOUT)
+    }
+}
+
 fn execute(recipe: &Recipe) -> Result<(), Errno> {
     let plan = recipe.plan;
     let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::EINVAL);
     let program = text(plan.program.as_os_str().as_bytes())?;
-    let argv: Vec<CString> = plan.argv.iter().map(|word| text(word.as_bytes())).collect::<Result<_, _>>()?;
-    let pairs = plan.env.iter().map(|(name, value)| text(format!("{name}={value}").as_bytes()));
+    let argv: Vec<CString> = plan
+        .argv
+        .iter()
+        .map(|word| text(word.as_bytes()))
+        .collect::<Result<_, _>>()?;
+    let pairs = plan
+        .env
+        .iter()
+        .map(|(name, value)| text(format!("{name}={value}").as_bytes()));
     let env: Vec<CString> = pairs.collect::<Result<_, _>>()?;
+    await_init(recipe)?;
     // With the layer `fds` off, too, the table is its own from here on.
     sys_process::close_range(i32::MAX, i32::MAX, true)?;
     recipe.page.announce(|page| page.detached.store(1, SeqCst));

@@ -27,7 +27,12 @@ pub fn seal() -> Result<(), Errno> {
 
 /// Empties the four sets that a process may always empty.
 pub fn clear() -> Result<(), Errno> {
-    for set in [CapSet::Ambient, CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
+    for set in [
+        CapSet::Ambient,
+        CapSet::Effective,
+        CapSet::Permitted,
+        CapSet::Inheritable,
+    ] {
         caps::clear(None, set).map_err(|_| Errno::last())?;
     }
     Ok(())

@@ -38,12 +38,20 @@ pub fn own_namespace(ids: &IdPlan) -> Result<(), Errno> {
 /// A start's root takes the workload's effective ids for a moment, so that a user namespace made now is the
 /// workload's own: whoever has those ids, as the supervisor will, may later look into it.
 pub fn assume_owner(ids: &IdPlan) -> Result<(), Errno> {
-    if ids.root_start { seteuid(Uid::from_raw(ids.uid)) } else { Ok(()) }
+    if ids.root_start {
+        seteuid(Uid::from_raw(ids.uid))
+    } else {
+        Ok(())
+    }
 }
 
 /// Ends what [`assume_owner`] began.
 pub fn resume(ids: &IdPlan) -> Result<(), Errno> {
-    if ids.root_start { seteuid(Uid::from_raw(0)) } else { Ok(()) }
+    if ids.root_start {
+        seteuid(Uid::from_raw(0))
+    } else {
+        Ok(())
+    }
 }
 
 /// Becomes the workload's ids, for good (setresuid(2)); a start as root drops every group.
@@ -66,7 +74,9 @@ pub fn mapping(ids: &IdPlan, on_disk: (u32, u32)) -> Result<OwnedFd, Errno> {
     };
     let namespace = write(pid, "uid_map", format!("{} {} 1", on_disk.0, ids.uid))
         .and_then(|()| write(pid, "gid_map", format!("{} {} 1", on_disk.1, ids.gid)))
-        .and_then(|()| File::open(format!("/proc/{pid}/ns/user")).map_err(|error| io_errno(&error)));
+        .and_then(|()| {
+            File::open(format!("/proc/{pid}/ns/user")).map_err(|error| io_errno(&error))
+        });
     process::send_signal(&pidfd, Signal::SIGKILL)?;
     waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED)?;
     namespace.map(OwnedFd::from)

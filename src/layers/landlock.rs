@@ -2,8 +2,9 @@
 #![forbid(unsafe_code)]
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath,
+    PathFd, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus,
+    Scope,
 };
 use nix::errno::Errno;
 
@@ -46,7 +47,11 @@ fn handled(abi: ABI) -> Result<Ruleset, RulesetError> {
     let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
     let ruleset = ruleset.handle_access(AccessFs::from_all(abi))?;
     let ports = AccessNet::from_all(abi);
-    if ports.is_empty() { Ok(ruleset) } else { ruleset.handle_access(ports) }
+    if ports.is_empty() {
+        Ok(ruleset)
+    } else {
+        ruleset.handle_access(ports)
+    }
 }
 
 fn finish(created: RulesetCreated) -> Result<(), RulesetError> {
@@ -63,7 +68,9 @@ fn domain(plan: &LandlockPlan, abi: ABI) -> Result<(), RulesetError> {
     }
     let mut created = ruleset.create()?;
     for rule in &plan.rules {
-        let Ok(path) = PathFd::new(&rule.path) else { continue };
+        let Ok(path) = PathFd::new(&rule.path) else {
+            continue;
+        };
         created = created.add_rule(PathBeneath::new(path, rights(rule, abi)))?;
     }
     if abi >= ABI::V4 {
@@ -106,5 +113,9 @@ fn rights(rule: &LandlockRule, abi: ABI) -> BitFlags<AccessFs> {
         }
     };
     let rights = rights & AccessFs::from_all(abi);
-    if rule.path.is_dir() { rights } else { rights & AccessFs::from_file(abi) }
+    if rule.path.is_dir() {
+        rights
+    } else {
+        rights & AccessFs::from_file(abi)
+    }
 }

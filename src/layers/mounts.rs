@@ -19,7 +19,13 @@ const BASE: &str = "/tmp";
 
 /// No mount event leaves this mount namespace or enters it.
 pub fn keep_private() -> Result<(), Errno> {
-    nix::mount::mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+    nix::mount::mount(
+        None::<&str>,
+        "/",
+        None::<&str>,
+        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+        None::<&str>,
+    )
 }
 
 /// Executable memfds are refused in this pid namespace (`vm.memfd_noexec=2`, Linux 6.3). Works for the host's
@@ -53,7 +59,11 @@ fn open_tree(tree: &Tree, ids: &IdPlan) -> Result<OwnedFd, Errno> {
 
 /// The empty root: a small tmpfs.
 pub fn new_root() -> Result<(), Errno> {
-    let root = mount::create("tmpfs", &[("size", "4M"), ("mode", "755")], attr::NOSUID | attr::NODEV | attr::NOEXEC)?;
+    let root = mount::create(
+        "tmpfs",
+        &[("size", "4M"), ("mode", "755")],
+        attr::NOSUID | attr::NODEV | attr::NOEXEC,
+    )?;
     mount::attach(&root, Path::new(BASE))
 }
 
@@ -65,7 +75,9 @@ pub fn put(part: &Mount, trees: &mut impl Iterator<Item = OwnedFd>) -> Result<()
     }
     match part {
         Mount::Directory { .. } => directory(&target),
-        Mount::Link { target: text, .. } => std::os::unix::fs::symlink(text, &target).map_err(|error| io_errno(&error)),
+        Mount::Link { target: text, .. } => {
+            std::os::unix::fs::symlink(text, &target).map_err(|error| io_errno(&error))
+        }
         Mount::Text { text, .. } => std::fs::write(&target, text).map_err(|error| io_errno(&error)),
         Mount::Bind(tree) => {
             mount_point(&target, tree.directory)?;
@@ -74,13 +86,22 @@ pub fn put(part: &Mount, trees: &mut impl Iterator<Item = OwnedFd>) -> Result<()
         Mount::Tmp { size, .. } => {
             directory(&target)?;
             let options = [("size", size.0.to_string()), ("mode", "1777".to_owned())];
-            let options: Vec<(&str, &str)> = options.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            mount::attach(&mount::create("tmpfs", &options, attr::NOEXEC | attr::NOSUID | attr::NODEV)?, &target)
+            let options: Vec<(&str, &str)> = options
+                .iter()
+                .map(|(name, value)| (*name, value.as_str()))
+                .collect();
+            mount::attach(
+                &mount::create("tmpfs", &options, attr::NOEXEC | attr::NOSUID | attr::NODEV)?,
+                &target,
+            )
         }
         Mount::Proc { .. } => {
             directory(&target)?;
             let attributes = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
-            mount::attach(&mount::create("proc", &[("hidepid", "invisible")], attributes)?, &target)
+            mount::attach(
+                &mount::create("proc", &[("hidepid", "invisible")], attributes)?,
+                &target,
+            )
         }
     }
 }
@@ -110,6 +131,10 @@ pub fn enter_root() -> Result<(), Errno> {
     nix::unistd::pivot_root(".", ".")?;
     umount2(".", MntFlags::MNT_DETACH)?;
     nix::unistd::chdir("/")?;
-    let root = open("/", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let root = open(
+        "/",
+        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )?;
     mount::restrict(&root, attr::RDONLY)
 }

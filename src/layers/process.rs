@@ -18,7 +18,11 @@ pub fn session(gid: u32) -> Result<(), Errno> {
     setsid()?;
     process::default_signals();
     SigSet::empty().thread_set_mask()?;
-    umask(Mode::from_bits_truncate(if gid == 0 { 0o007 } else { 0o077 }));
+    umask(Mode::from_bits_truncate(if gid == 0 {
+        0o007
+    } else {
+        0o077
+    }));
     Ok(())
 }
 
@@ -27,11 +31,19 @@ pub fn session(gid: u32) -> Result<(), Errno> {
 pub fn die_with_supervisor(supervisor: BorrowedFd) -> Result<(), Errno> {
     set_pdeathsig(Signal::SIGKILL)?;
     let mut waiting = [PollFd::new(supervisor.as_fd(), PollFlags::POLLIN)];
-    if poll(&mut waiting, PollTimeout::ZERO)? == 0 { Ok(()) } else { Err(Errno::ESRCH) }
+    if poll(&mut waiting, PollTimeout::ZERO)? == 0 {
+        Ok(())
+    } else {
+        Err(Errno::ESRCH)
+    }
 }
 
 /// SIGKILL when init ends; ESRCH when it ended already.
 pub fn die_with_init(init: Pid) -> Result<(), Errno> {
     set_pdeathsig(Signal::SIGKILL)?;
-    if getppid() == init { Ok(()) } else { Err(Errno::ESRCH) }
+    if getppid() == init {
+        Ok(())
+    } else {
+        Err(Errno::ESRCH)
+    }
 }

@@ -52,49 +52,96 @@ pub struct Collector<'a> {
 /// Resolves `[files]`, the program and the devices.
 pub fn resolve(profile: &Profile, host: &Host, ids: &IdPlan) -> Result<Files, Vec<Refusal>> {
     let own_root = !profile.layers_off.contains(&Layer::Mounts);
-    let mut collector = Collector { host, ids, own_root, files: Files::default(), refusals: Vec::new() };
-    profile.files.read.iter().for_each(|entry| collector.read(entry));
-    profile.files.write.iter().for_each(|entry| collector.write(entry));
-    profile.programs.iter().for_each(|entry| collector.program(entry));
+    let mut collector = Collector {
+        host,
+        ids,
+        own_root,
+        files: Files::default(),
+        refusals: Vec::new(),
+    };
+    profile
+        .files
+        .read
+        .iter()
+        .for_each(|entry| collector.read(entry));
+    profile
+        .files
+        .write
+        .iter()
+        .for_each(|entry| collector.write(entry));
+    profile
+        .programs
+        .iter()
+        .for_each(|entry| collector.program(entry));
     collector.command();
     collector.devices();
     let text = |name: &str| host.variables.get(name).map(PathBuf::from);
     collector.files.home = text("home").unwrap_or_else(|| PathBuf::from("/"));
-    let cwd = profile.files.cwd.as_ref().and_then(|entry| collector.expand(&entry.value));
+    let cwd = profile
+        .files
+        .cwd
+        .as_ref()
+        .and_then(|entry| collector.expand(&entry.value));
     collector.files.cwd = cwd.map_or_else(|| PathBuf::from("/"), |path| collector.seen_at(path));
-    if collector.refusals.is_empty() { Ok(collector.files) } else { Err(collector.refusals) }
+    if collector.refusals.is_empty() {
+        Ok(collector.files)
+    } else {
+        Err(collector.refusals)
+    }
 }
 
 impl Collector<'_> {
     fn expand(&self, template: &Template) -> Option<PathBuf> {
-        template.expand(&|name| self.host.variables.get(name).cloned()).map(PathBuf::from)
+        template
+            .expand(&|name| self.host.variables.get(name).cloned())
+            .map(PathBuf::from)
     }
 
     /// A path inside the jail's own root; where the host's root is seen, the place that a writable bind has there.
     fn seen_at(&self, path: PathBuf) -> PathBuf {
-        if self.own_root { path } else { self.host_place(&path).unwrap_or_else(|| PathBuf::from("/")) }
+        if self.own_root {
+            path
+        } else {
+            self.host_place(&path).unwrap_or_else(|| PathBuf::from("/"))
+        }
     }
 
     fn host_place(&self, path: &PathBuf) -> Option<PathBuf> {
-        self.files.grants.iter().find(|grant| &grant.at == path).map(|grant| grant.source.clone())
+        self.files
+            .grants
+            .iter()
+            .find(|grant| &grant.at == path)
+            .map(|grant| grant.source.clone())
     }
 
     /// What a template names on this host; what has no value or is relative is a refusal.
     fn fact(&mut self, template: &Template, origin: &str) -> Option<(PathBuf, PathFact)> {
         let found = match self.expand(template) {
-            None => format!("`{template}` has no value: a variable in it is not known on this host"),
+            None => {
+                format!("`{template}` has no value: a variable in it is not known on this host")
+            }
             Some(path) => match self.host.paths.get(&path) {
                 _ if !path.is_absolute() => format!("`{}` is not an absolute path", path.display()),
                 Some(fact) => return Some((path, fact.clone())),
                 None => format!("`{}` was not looked at", path.display()),
             },
         };
-        self.refuse(format!("{origin}: `{template}`"), "an absolute path", found, parameter_hint(template));
+        self.refuse(
+            format!("{origin}: `{template}`"),
+            "an absolute path",
+            found,
+            parameter_hint(template),
+        );
         None
     }
 
     fn refuse(&mut self, what: String, needs: &str, found: String, hint: Option<String>) {
-        self.refusals.push(Refusal { what, needs: needs.into(), found, hints: hint.into_iter().collect() });
+        self.refusals.push(Refusal {
+            what,
+            needs: needs.into(),
+            found,
+            hints: hint.into_iter().collect(),
+        });
     }
 
     fn read(&mut self, entry: &Sourced<ReadPath>) {
@@ -102,13 +149,23 @@ impl Collector<'_> {
         if entry.value.optional && self.expand(template).is_none() {
             return;
         }
-        let Some((path, fact)) = self.fact(template, &entry.origin) else { return };
+        let Some((path, fact)) = self.fact(template, &entry.origin) else {
+            return;
+        };
         match fact.kind {
             PathKind::Missing(_) if entry.value.optional => {}
             PathKind::Missing(errno) => {
-                let hint = format!("mark it `optional = true` in {}, or correct it", entry.origin);
+                let hint = format!(
+                    "mark it `optional = true` in {}, or correct it",
+                    entry.origin
+                );
                 let found = format!("{}: {errno}", path.display());
-                self.refuse(format!("read `{}`", path.display()), "to be there", found, Some(hint));
+                self.refuse(
+                    format!("read `{}`", path.display()),
+                    "to be there",
+                    found,
+                    Some(hint),
+                );
             }
             _ => self.grant(&fact, None, false),
         }
@@ -128,7 +185,9 @@ impl Collector<'_> {
     }
 
     fn write(&mut self, entry: &Sourced<WritePath>) {
-        let Some((path, fact)) = self.fact(&entry.value.path, &entry.origin) else { return };
+        let Some((path, fact)) = self.fact(&entry.value.path, &entry.origin) else {
+            return;
+        };
         let shown = path.display();
         if fact.kind != PathKind::Directory {
             let found = match fact.kind {
@@ -145,7 +204,12 @@ impl Collector<'_> {
                 return self.refuse(format!("write `{shown}`"), &needs, found, Some(hint));
             }
         };
-        let at = entry.value.at.as_ref().and_then(|template| self.expand(template)).or(Some(path));
+        let at = entry
+            .value
+            .at
+            .as_ref()
+            .and_then(|template| self.expand(template))
+            .or(Some(path));
         self.grant(&fact, at.filter(|_| self.own_root), true);
         if let Some(grant) = self.files.grants.last_mut() {
             grant.owned_by_root = owned_by_root;
@@ -167,18 +231,27 @@ impl Collector<'_> {
             if fact.ancestors_are_roots {
                 return Ok(Some((0, fact.gid)));
             }
-            let found = "root owns it, but someone else could put another directory in its place".to_owned();
-            return Err((found, format!("chown -R {}:{} {shown}", self.ids.uid, self.ids.gid)));
+            let found = "root owns it, but someone else could put another directory in its place"
+                .to_owned();
+            return Err((
+                found,
+                format!("chown -R {}:{} {shown}", self.ids.uid, self.ids.gid),
+            ));
         }
         if bits & 0o7 == 0o7 {
             return Ok(None);
         }
         let found = format!("owned by {}:{}, mode {:o}", fact.uid, fact.gid, fact.mode);
-        Err((found, format!("chown -R {}:{} {shown}", self.ids.uid, self.ids.gid)))
+        Err((
+            found,
+            format!("chown -R {}:{} {shown}", self.ids.uid, self.ids.gid),
+        ))
     }
 
     fn program(&mut self, entry: &Sourced<Template>) {
-        let Some((_, fact)) = self.fact(&entry.value, &entry.origin) else { return };
+        let Some((_, fact)) = self.fact(&entry.value, &entry.origin) else {
+            return;
+        };
         if !matches!(fact.kind, PathKind::Missing(_)) {
             self.grant(&fact, None, false);
             self.files.executable.push(fact.real);
@@ -187,9 +260,15 @@ impl Collector<'_> {
 
     fn command(&mut self) {
         let command = &self.host.command;
-        let parts = [Some(&command.program), command.loader.as_ref(), command.script.as_ref()];
+        let parts = [
+            Some(&command.program),
+            command.loader.as_ref(),
+            command.script.as_ref(),
+        ];
         for (index, path) in parts.into_iter().enumerate() {
-            let Some(fact) = path.and_then(|path| self.host.paths.get(path)).cloned() else { continue };
+            let Some(fact) = path.and_then(|path| self.host.paths.get(path)).cloned() else {
+                continue;
+            };
             if !matches!(fact.kind, PathKind::Missing(_)) {
                 self.grant(&fact, None, false);
                 if index < 2 {
@@ -200,7 +279,13 @@ impl Collector<'_> {
     }
 
     fn devices(&mut self) {
-        let devices: Vec<PathFact> = self.host.paths.iter().filter(|(path, _)| path.starts_with("/dev")).map(|(_, fact)| fact.clone()).collect();
+        let devices: Vec<PathFact> = self
+            .host
+            .paths
+            .iter()
+            .filter(|(path, _)| path.starts_with("/dev"))
+            .map(|(_, fact)| fact.clone())
+            .collect();
         for fact in devices.iter().filter(|fact| fact.kind == PathKind::Special) {
             self.grant(fact, None, false);
         }

@@ -29,13 +29,19 @@ pub struct IdPlan {
 const POWERFUL: [&str; 7] = ["root", "docker", "disk", "lxd", "shadow", "sudo", "kvm"];
 
 /// Resolves `[ids] user`.
-pub fn resolve(choice: UserChoice, host: &Host, data: Option<&PathFact>) -> Result<IdPlan, Refusal> {
+pub fn resolve(
+    choice: UserChoice,
+    host: &Host,
+    data: Option<&PathFact>,
+) -> Result<IdPlan, Refusal> {
     let root_start = host.uid == 0;
     let (uid, gid) = match choice {
         UserChoice::Ids { uid, gid } => (uid, gid),
         UserChoice::Auto if !root_start => (host.uid, host.gid),
         UserChoice::Auto => match data {
-            Some(fact) if fact.uid != 0 => (fact.uid, if fact.gid == 0 { fact.uid } else { fact.gid }),
+            Some(fact) if fact.uid != 0 => {
+                (fact.uid, if fact.gid == 0 { fact.uid } else { fact.gid })
+            }
             _ => (PLAIN_ID, PLAIN_ID),
         },
     };
@@ -44,12 +50,25 @@ pub fn resolve(choice: UserChoice, host: &Host, data: Option<&PathFact>) -> Resu
             what: format!("[ids] user {uid}:{gid}"),
             needs: "a start as root, or as that user".into(),
             found: format!("started as {}:{}", host.uid, host.gid),
-            hints: vec!["write `user = \"auto\"` under [ids] to run as whoever starts flowjail".into()],
+            hints: vec![
+                "write `user = \"auto\"` under [ids] to run as whoever starts flowjail".into(),
+            ],
         });
     }
     let keeps = |group: &(u32, String)| !root_start && group.0 != gid;
-    let kept_groups = host.groups.iter().filter(|group| keeps(group)).cloned().collect();
-    Ok(IdPlan { root_start, uid, gid, memfd_noexec: host.memfd_noexec, kept_groups })
+    let kept_groups = host
+        .groups
+        .iter()
+        .filter(|group| keeps(group))
+        .cloned()
+        .collect();
+    Ok(IdPlan {
+        root_start,
+        uid,
+        gid,
+        memfd_noexec: host.memfd_noexec,
+        kept_groups,
+    })
 }
 
 impl IdPlan {
@@ -59,13 +78,26 @@ impl IdPlan {
             return Vec::new();
         }
         let shown = |group: &(u32, String)| {
-            if group.1.is_empty() { group.0.to_string() } else { group.1.clone() }
+            if group.1.is_empty() {
+                group.0.to_string()
+            } else {
+                group.1.clone()
+            }
         };
         let all: Vec<String> = self.kept_groups.iter().map(shown).collect();
-        let mut notes = vec![format!("groups kept (only a start as root can drop them): {}", all.join(", "))];
-        let strong: Vec<String> = all.into_iter().filter(|name| POWERFUL.contains(&name.as_str())).collect();
+        let mut notes = vec![format!(
+            "groups kept (only a start as root can drop them): {}",
+            all.join(", ")
+        )];
+        let strong: Vec<String> = all
+            .into_iter()
+            .filter(|name| POWERFUL.contains(&name.as_str()))
+            .collect();
         if !strong.is_empty() {
-            notes.push(format!("warning: members of {} are as good as root outside a jail", strong.join(", ")));
+            notes.push(format!(
+                "warning: members of {} are as good as root outside a jail",
+                strong.join(", ")
+            ));
         }
         notes
     }

@@ -50,29 +50,61 @@ pub enum Access {
 
 /// The rules for a profile's files and ports.
 pub fn resolve(profile: &Profile, host: &Host, files: &Files) -> Option<LandlockPlan> {
-    let abi = host.landlock.ok().filter(|_| !profile.layers_off.contains(&Layer::Landlock))?;
+    let abi = host
+        .landlock
+        .ok()
+        .filter(|_| !profile.layers_off.contains(&Layer::Landlock))?;
     let mut rules: Vec<LandlockRule> = Vec::new();
-    let mut allow = |path: &Path, access: Access| rules.push(LandlockRule { path: path.to_owned(), access });
+    let mut allow = |path: &Path, access: Access| {
+        rules.push(LandlockRule {
+            path: path.to_owned(),
+            access,
+        })
+    };
     for grant in &files.grants {
-        allow(&grant.at, if grant.writable { Access::Write } else if grant.device { Access::Device } else { Access::Read });
+        allow(
+            &grant.at,
+            if grant.writable {
+                Access::Write
+            } else if grant.device {
+                Access::Device
+            } else {
+                Access::Read
+            },
+        );
     }
-    files.executable.iter().for_each(|path| allow(path, Access::Execute));
+    files
+        .executable
+        .iter()
+        .for_each(|path| allow(path, Access::Execute));
     allow(Path::new("/proc"), Access::Read);
     if !profile.layers_off.contains(&Layer::Mounts) {
         allow(Path::new("/tmp"), Access::Write);
         allow(Path::new("/etc/hosts"), Access::Read);
         allow(Path::new("/etc/passwd"), Access::Read);
     }
-    let mut bind: Vec<u16> = profile.net.publish.iter().map(|entry| entry.value.port()).collect();
+    let mut bind: Vec<u16> = profile
+        .net
+        .publish
+        .iter()
+        .map(|entry| entry.value.port())
+        .collect();
     let hosts = profile.net.allow.iter().chain(&profile.net.private);
     let mut connect: Vec<u16> = hosts.map(|entry| entry.value.port).chain([DNS]).collect();
     for ports in [&mut bind, &mut connect] {
         ports.sort_unstable();
         ports.dedup();
     }
-    rules.sort_by(|one, other| (&one.path, one.access as u8).cmp(&(&other.path, other.access as u8)));
+    rules.sort_by(|one, other| {
+        (&one.path, one.access as u8).cmp(&(&other.path, other.access as u8))
+    });
     rules.dedup();
-    Some(LandlockPlan { abi, rules, bind, connect })
+    Some(LandlockPlan {
+        abi,
+        rules,
+        bind,
+        connect,
+    })
 }
 
 /// Names are asked over TCP where an answer does not fit a datagram.

@@ -27,7 +27,7 @@ pub use landlock::{Access, DNS, LandlockPlan, LandlockRule};
 pub use mounts::{Mount, Tree};
 pub use promises::{Holding, PromiseLine};
 pub use refusal::{Refusal, Refusals};
-pub use resolve::resolve;
+pub use resolve::{refuse_namespaces, resolve};
 pub use step::{Runner, Step};
 pub use text::render;
 

@@ -86,12 +86,31 @@ impl fmt::Display for Mount {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Mount::Directory { at } => write!(out, "mount  directory  {}", at.display()),
-            Mount::Link { at, target } => write!(out, "mount  link   {} -> {}", at.display(), target.display()),
-            Mount::Text { at, text } => write!(out, "mount  file   {}  generated, {} bytes", at.display(), text.len()),
+            Mount::Link { at, target } => write!(
+                out,
+                "mount  link   {} -> {}",
+                at.display(),
+                target.display()
+            ),
+            Mount::Text { at, text } => write!(
+                out,
+                "mount  file   {}  generated, {} bytes",
+                at.display(),
+                text.len()
+            ),
             Mount::Tmp { at, size } => {
-                write!(out, "mount  tmpfs  {}  {} MiB, noexec nosuid nodev", at.display(), size.0 >> 20)
+                write!(
+                    out,
+                    "mount  tmpfs  {}  {} MiB, noexec nosuid nodev",
+                    at.display(),
+                    size.0 >> 20
+                )
             }
-            Mount::Proc { at } => write!(out, "mount  proc   {}  read-only, others hidden", at.display()),
+            Mount::Proc { at } => write!(
+                out,
+                "mount  proc   {}  read-only, others hidden",
+                at.display()
+            ),
             Mount::Bind(tree) => write!(out, "mount  bind   {tree}"),
         }
     }
@@ -122,26 +141,61 @@ pub fn resolve(profile: &Profile, host: &Host, files: &Files, ids: &IdPlan) -> V
     let mut put = |mount: Mount| {
         parts.insert(mount.at().to_owned(), mount);
     };
-    put(Mount::Directory { at: files.cwd.clone() });
-    put(Mount::Text { at: "/etc/hosts".into(), text: hosts_file(profile, host) });
-    put(Mount::Text { at: "/etc/passwd".into(), text: passwd_file(files, ids) });
-    files.links.iter().for_each(|(at, target)| put(Mount::Link { at: at.clone(), target: target.clone() }));
-    put(Mount::Tmp { at: "/tmp".into(), size: profile.files.tmp });
+    put(Mount::Directory {
+        at: files.cwd.clone(),
+    });
+    files.links.iter().for_each(|(at, target)| {
+        put(Mount::Link {
+            at: at.clone(),
+            target: target.clone(),
+        })
+    });
+    put(Mount::Tmp {
+        at: "/tmp".into(),
+        size: profile.files.tmp,
+    });
     put(match profile.layers_off.contains(&Layer::Pid) {
         false => Mount::Proc { at: "/proc".into() },
         true => Mount::Bind(Tree::read_only("/proc".into(), true)),
     });
-    for (name, descriptor) in [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")] {
+    for (name, descriptor) in [
+        ("fd", ""),
+        ("stdin", "/0"),
+        ("stdout", "/1"),
+        ("stderr", "/2"),
+    ] {
         let target = format!("/proc/self/fd{descriptor}").into();
-        put(Mount::Link { at: Path::new("/dev").join(name), target });
+        put(Mount::Link {
+            at: Path::new("/dev").join(name),
+            target,
+        });
     }
-    files.grants.iter().for_each(|grant| put(Mount::Bind(tree(grant))));
+    files
+        .grants
+        .iter()
+        .for_each(|grant| put(Mount::Bind(tree(grant))));
+    // Generated files win over binds of the same place.
+    put(Mount::Text {
+        at: "/etc/hosts".into(),
+        text: hosts_file(profile, host),
+    });
+    put(Mount::Text {
+        at: "/etc/passwd".into(),
+        text: passwd_file(files, ids),
+    });
     without_covered(parts)
 }
 
 impl Tree {
     fn read_only(path: PathBuf, directory: bool) -> Tree {
-        Tree { source: path.clone(), at: path, directory, writable: false, device: false, owned_by_root: None }
+        Tree {
+            source: path.clone(),
+            at: path,
+            directory,
+            writable: false,
+            device: false,
+            owned_by_root: None,
+        }
     }
 }
 
@@ -166,7 +220,8 @@ fn without_covered(parts: BTreeMap<PathBuf, Mount>) -> Vec<Mount> {
         });
         let shown = above.is_some_and(|above| match &mount {
             Mount::Bind(tree) => {
-                let same_place = tree.at.strip_prefix(&above.at).ok() == tree.source.strip_prefix(&above.source).ok();
+                let same_place = tree.at.strip_prefix(&above.at).ok()
+                    == tree.source.strip_prefix(&above.source).ok();
                 same_place && tree.writable == above.writable && !tree.device
             }
             Mount::Link { .. } | Mount::Directory { .. } => true,
@@ -181,11 +236,24 @@ fn without_covered(parts: BTreeMap<PathBuf, Mount>) -> Vec<Mount> {
 
 /// The host's own /etc/hosts with the profile's names before it.
 fn hosts_file(profile: &Profile, host: &Host) -> String {
-    let own = profile.net.hosts.iter().map(|(name, address)| format!("{address}\t{name}\n"));
-    own.chain(["127.0.0.1\tlocalhost\n::1\tlocalhost\n".to_owned(), host.etc_hosts.clone()]).collect()
+    let own = profile
+        .net
+        .hosts
+        .iter()
+        .map(|(name, address)| format!("{address}\t{name}\n"));
+    own.chain([
+        "127.0.0.1\tlocalhost\n::1\tlocalhost\n".to_owned(),
+        host.etc_hosts.clone(),
+    ])
+    .collect()
 }
 
 /// One line, so that getpwuid(3) finds a name and a home.
 fn passwd_file(files: &Files, ids: &IdPlan) -> String {
-    format!("flowjail:x:{}:{}::{}:/nonexistent\n", ids.uid, ids.gid, files.home.display())
+    format!(
+        "flowjail:x:{}:{}::{}:/nonexistent\n",
+        ids.uid,
+        ids.gid,
+        files.home.display()
+    )
 }

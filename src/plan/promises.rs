@@ -57,19 +57,30 @@ pub fn key(value: &impl Serialize) -> String {
 pub fn table(profile: &Profile, host: &Host, plan: &Plan) -> Vec<PromiseLine> {
     let line = |promise: Promise| PromiseLine {
         promise,
-        level: profile.promises.get(&promise).copied().unwrap_or(Level::Require),
+        level: profile
+            .promises
+            .get(&promise)
+            .copied()
+            .unwrap_or(Level::Require),
         holding: holding(promise, profile, host, plan),
     };
     ALL.into_iter().map(line).collect()
 }
 
 fn holding(promise: Promise, profile: &Profile, host: &Host, plan: &Plan) -> Holding {
-    let mut parts = Parts { held: Vec::new(), missing: Vec::new() };
+    let mut parts = Parts {
+        held: Vec::new(),
+        missing: Vec::new(),
+    };
     match promise {
         Promise::Exec => exec(&mut parts, profile, host, plan),
         Promise::Files => files(&mut parts, host, plan),
         Promise::NativeCode => {
-            parts.layer(plan, Layer::Mounts, "noexec on everything writable (dlopen too), /proc read-only");
+            parts.layer(
+                plan,
+                Layer::Mounts,
+                "noexec on everything writable (dlopen too), /proc read-only",
+            );
         }
         Promise::Egress => network(&mut parts, plan, true),
         Promise::Ingress => network(&mut parts, plan, false),
@@ -79,7 +90,10 @@ fn holding(promise: Promise, profile: &Profile, host: &Host, plan: &Plan) -> Hol
     }
     match parts.missing.is_empty() {
         true => Holding::Held(parts.held),
-        false => Holding::NotHeld { why: parts.missing.join("; "), part: parts.held },
+        false => Holding::NotHeld {
+            why: parts.missing.join("; "),
+            part: parts.held,
+        },
     }
 }
 
@@ -100,7 +114,9 @@ impl Parts {
     fn landlock(&mut self, host: &Host, plan: &Plan, mechanism: &str) {
         match (&plan.landlock, host.landlock) {
             (Some(_), _) => self.held.push(mechanism.into()),
-            (None, Err(errno)) => self.missing.push(format!("Landlock cannot be had ({errno})")),
+            (None, Err(errno)) => self
+                .missing
+                .push(format!("Landlock cannot be had ({errno})")),
             (None, Ok(_)) => self.missing.push("layer `landlock` is off".into()),
         }
     }
@@ -109,17 +125,26 @@ impl Parts {
 fn exec(parts: &mut Parts, profile: &Profile, host: &Host, plan: &Plan) {
     match &plan.filter {
         None => parts.missing.push("layer `seccomp` is off".into()),
-        Some(filter) if filter.mediated_exec => parts.held.push("execve mediated: one program, once".into()),
+        Some(filter) if filter.mediated_exec => {
+            parts.held.push("execve mediated: one program, once".into())
+        }
         Some(_) if !profile.programs.is_empty() => {
             parts.landlock(host, plan, "Landlock: named programs only");
         }
         Some(filter) if !filter.listener => {
             let errno = host.listener.err().map_or("", |errno| errno.desc());
-            parts.missing.push(format!("no seccomp listener can be had ({errno}), so execve is not mediated"));
+            parts.missing.push(format!(
+                "no seccomp listener can be had ({errno}), so execve is not mediated"
+            ));
         }
         Some(_) => parts.missing.push("layer `exec` is off".into()),
     }
-    if plan.filter.is_some() && profile.allow.iter().all(|rule| rule.syscall != "memfd_create") {
+    if plan.filter.is_some()
+        && profile
+            .allow
+            .iter()
+            .all(|rule| rule.syscall != "memfd_create")
+    {
         parts.held.push("memfd_create refused".into());
     }
     parts.layer(plan, Layer::Mounts, "noexec on everything writable");
@@ -141,30 +166,45 @@ fn network(parts: &mut Parts, plan: &Plan, outwards: bool) {
     match (&plan.landlock, outwards) {
         (Some(landlock), true) if landlock.abi >= 4 => {
             let ports: Vec<String> = landlock.connect.iter().map(u16::to_string).collect();
-            parts.held.push(format!("Landlock: TCP to ports {} only", ports.join(", ")));
+            parts
+                .held
+                .push(format!("Landlock: TCP to ports {} only", ports.join(", ")));
         }
         (Some(landlock), false) if landlock.abi >= 4 => {
             let ports: Vec<String> = landlock.bind.iter().map(u16::to_string).collect();
-            let ports = if ports.is_empty() { "no port".into() } else { format!("port {}", ports.join(", ")) };
-            parts.held.push(format!("Landlock: TCP bind to {ports} only"));
+            let ports = if ports.is_empty() {
+                "no port".into()
+            } else {
+                format!("port {}", ports.join(", "))
+            };
+            parts
+                .held
+                .push(format!("Landlock: TCP bind to {ports} only"));
         }
         _ => {}
     }
     parts.missing.push(match outwards {
         true => "the network is the host's: host names and UDP are not enforced yet".into(),
-        false => "the network is the host's: listening without bind, and UDP, are not stopped yet".into(),
+        false => {
+            "the network is the host's: listening without bind, and UDP, are not stopped yet".into()
+        }
     });
 }
 
 fn privilege(parts: &mut Parts, plan: &Plan) {
-    parts.held.push(format!("user namespace that maps uid {} alone", plan.ids.uid));
+    parts.held.push(format!(
+        "user namespace that maps uid {} alone",
+        plan.ids.uid
+    ));
     parts.layer(plan, Layer::Caps, "no capabilities, securebits locked");
     parts.layer(plan, Layer::NoNewPrivs, "no_new_privs");
 }
 
 fn limits(parts: &mut Parts, profile: &Profile, plan: &Plan) {
     if let Some(pids) = profile.resources.pids.filter(|_| plan.has(Layer::Rlimits)) {
-        parts.held.push(format!("at most {pids} processes and threads (RLIMIT_NPROC)"));
+        parts.held.push(format!(
+            "at most {pids} processes and threads (RLIMIT_NPROC)"
+        ));
     }
     parts.missing.push("cgroup limits are not built yet".into());
 }
@@ -217,7 +257,9 @@ fn hints(promise: Promise, why: &str, host: &Host) -> Vec<String> {
         hints.push("another supervisor already holds this process tree's seccomp listener: start flowjail outside of it".into());
     }
     let key = key(&promise);
-    hints.push(format!("to run without it, write `{key} = \"prefer\"` under [promises]"));
+    hints.push(format!(
+        "to run without it, write `{key} = \"prefer\"` under [promises]"
+    ));
     hints
 }
 

@@ -22,7 +22,10 @@ pub struct Refusals(pub Vec<Refusal>);
 
 impl fmt::Display for Refusals {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        writeln!(out, "error: this host cannot give what the profile requires")?;
+        writeln!(
+            out,
+            "error: this host cannot give what the profile requires"
+        )?;
         for refusal in &self.0 {
             writeln!(out, "  {} needs {}", refusal.what, refusal.needs)?;
             writeln!(out, "    found: {}", refusal.found)?;

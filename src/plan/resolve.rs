@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{FilterPlan, IdPlan, Plan, Refusal, Refusals, confine, files, ids, landlock, mounts, promises};
+use super::{
+    FilterPlan, IdPlan, Plan, Refusal, Refusals, confine, files, ids, landlock, mounts, promises,
+};
 use crate::filter::{Otherwise, Policy};
 use crate::host::{Host, NamespaceBlock, PathFact};
 use crate::profile::{JailKind, Layer, Level, Profile, Promise};
@@ -14,7 +16,8 @@ use crate::profile::{JailKind, Layer, Level, Profile, Promise};
 /// Everything that is required and cannot be had, at once.
 pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refusals> {
     let mut refusals: Vec<Refusal> = kind(profile, host).into_iter().collect();
-    let ids = ids::resolve(profile.user, host, data(profile, host)).map_err(|refusal| Refusals(vec![refusal]))?;
+    let ids = ids::resolve(profile.user, host, data(profile, host))
+        .map_err(|refusal| Refusals(vec![refusal]))?;
     let resolved = files::resolve(profile, host, &ids).unwrap_or_else(|more| {
         refusals.extend(more);
         files::Files::default()
@@ -28,9 +31,17 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
         env: environment(profile, host),
         cwd: resolved.cwd.clone(),
         no_network: !profile.net.enabled,
-        mounts: if off(profile, Layer::Mounts) { Vec::new() } else { mounts::resolve(profile, host, &resolved, &ids) },
+        mounts: if off(profile, Layer::Mounts) {
+            Vec::new()
+        } else {
+            mounts::resolve(profile, host, &resolved, &ids)
+        },
         landlock: landlock::resolve(profile, host, &resolved),
-        rlimits: if off(profile, Layer::Rlimits) { Vec::new() } else { rlimits(profile) },
+        rlimits: if off(profile, Layer::Rlimits) {
+            Vec::new()
+        } else {
+            rlimits(profile)
+        },
         filter: filter(profile, host),
         own_filters: confine::filters(),
         layers_off: profile.layers_off.iter().copied().collect(),
@@ -41,7 +52,11 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
     plan.promises = promises::table(profile, host, &plan);
     refusals.extend(promises::refusals(&plan, host));
     plan.notes = notes(profile, host, &plan);
-    if refusals.is_empty() { Ok(plan) } else { Err(Refusals(refusals)) }
+    if refusals.is_empty() {
+        Ok(plan)
+    } else {
+        Err(Refusals(refusals))
+    }
 }
 
 fn off(profile: &Profile, layer: Layer) -> bool {
@@ -64,10 +79,19 @@ fn kind(profile: &Profile, host: &Host) -> Option<Refusal> {
             hints: vec!["write `jail = \"auto\"` where user namespaces can be had".into()],
         });
     }
-    let block = host.namespaces.err()?;
-    let (found, hints) = describe(block, host.container);
+    host.namespaces.err().map(|block| refuse_namespaces(block, host.container))
+}
+
+/// The refusal where no namespaced jail can be had.
+pub fn refuse_namespaces(block: NamespaceBlock, container: bool) -> Refusal {
+    let (found, hints) = describe(block, container);
     let needs = "user, mount, pid, ipc, uts and cgroup namespaces".into();
-    Some(Refusal { what: "the namespaced jail".into(), needs, found, hints })
+    Refusal {
+        what: "the namespaced jail".into(),
+        needs,
+        found,
+        hints,
+    }
 }
 
 /// The usual causes in their own words.
@@ -80,7 +104,9 @@ fn describe(block: NamespaceBlock, container: bool) -> (String, Vec<String>) {
             hints.push("allow user namespaces: sysctl -w user.max_user_namespaces=15000".into());
             "user.max_user_namespaces is 0 or used up (clone3: ENOSPC)".to_owned()
         }
-        NamespaceBlock::Clone(Errno::ENOSYS) => "clone3 answers ENOSYS: a container's default filter hides it".to_owned(),
+        NamespaceBlock::Clone(Errno::ENOSYS) => {
+            "clone3 answers ENOSYS: a container's default filter hides it".to_owned()
+        }
         NamespaceBlock::Clone(errno) => {
             hints.push("on Debian kernels: sysctl -w kernel.unprivileged_userns_clone=1".into());
             format!("clone3 with the namespaces: {errno}")
@@ -105,10 +131,14 @@ fn environment(profile: &Profile, host: &Host) -> Vec<(String, String)> {
         return host.env.clone().into_iter().collect();
     }
     let passes = |name: &str| {
-        profile.env.pass.iter().any(|entry| match entry.value.strip_suffix('*') {
-            Some(start) => name.starts_with(start),
-            None => entry.value == name,
-        })
+        profile
+            .env
+            .pass
+            .iter()
+            .any(|entry| match entry.value.strip_suffix('*') {
+                Some(start) => name.starts_with(start),
+                None => entry.value == name,
+            })
     };
     let mut env: BTreeMap<String, String> = host.env.clone();
     env.retain(|name, _| passes(name));
@@ -117,15 +147,29 @@ fn environment(profile: &Profile, host: &Host) -> Vec<(String, String)> {
         env.insert("PORT".into(), published.value.port().to_string());
     }
     for (name, template) in &profile.env.set {
-        env.extend(template.expand(&|name| host.variables.get(name).cloned()).map(|value| (name.clone(), value)));
+        env.extend(
+            template
+                .expand(&|name| host.variables.get(name).cloned())
+                .map(|value| (name.clone(), value)),
+        );
     }
     env.into_iter().collect()
 }
 
 fn rlimits(profile: &Profile) -> Vec<(&'static str, u32, u64)> {
     let mut limits = vec![("core", libc::RLIMIT_CORE, 0)];
-    limits.extend(profile.resources.open_files.map(|value| ("nofile", libc::RLIMIT_NOFILE, value)));
-    limits.extend(profile.resources.pids.map(|value| ("nproc", libc::RLIMIT_NPROC, value)));
+    limits.extend(
+        profile
+            .resources
+            .open_files
+            .map(|value| ("nofile", libc::RLIMIT_NOFILE, value)),
+    );
+    limits.extend(
+        profile
+            .resources
+            .pids
+            .map(|value| ("nproc", libc::RLIMIT_NPROC, value)),
+    );
     limits
 }
 
@@ -139,27 +183,51 @@ fn filter(profile: &Profile, host: &Host) -> Option<FilterPlan> {
     allow.extend(confine::rule("close_range", Vec::new()));
     if !mediated {
         allow.extend(confine::rule("execve", Vec::new()));
-        allow.extend(confine::rule("execveat", Vec::new()).filter(|_| !profile.programs.is_empty()));
+        allow
+            .extend(confine::rule("execveat", Vec::new()).filter(|_| !profile.programs.is_empty()));
     }
     let mut numbers: Vec<u32> = allow.iter().map(|rule| rule.number).collect();
     numbers.sort_unstable();
     numbers.dedup();
-    let answer = profile.answer.iter().map(|answer| (answer.rule.clone(), answer.errno)).collect();
-    let otherwise = if unseen { Otherwise::Errno(libc::EPERM) } else { Otherwise::Notify };
-    let policy = Policy { allow, answer, otherwise };
-    Some(FilterPlan { policy, listener: !unseen, mediated_exec: mediated, allowed: numbers.len() })
+    let answer = profile
+        .answer
+        .iter()
+        .map(|answer| (answer.rule.clone(), answer.errno))
+        .collect();
+    let otherwise = if unseen {
+        Otherwise::Errno(libc::EPERM)
+    } else {
+        Otherwise::Notify
+    };
+    let policy = Policy {
+        allow,
+        answer,
+        otherwise,
+    };
+    Some(FilterPlan {
+        policy,
+        listener: !unseen,
+        mediated_exec: mediated,
+        allowed: numbers.len(),
+    })
 }
 
 fn notes(profile: &Profile, host: &Host, plan: &Plan) -> Vec<String> {
     let mut notes = Vec::new();
     if !profile.layers_off.is_empty() {
-        let names: Vec<String> = profile.layers_off.iter().map(|layer| promises::key(layer)).collect();
-        notes.push(format!("WARNING: layers switched off by the profile: {}", names.join(", ")));
+        let names: Vec<String> = profile.layers_off.iter().map(promises::key).collect();
+        notes.push(format!(
+            "WARNING: layers switched off by the profile: {}",
+            names.join(", ")
+        ));
     }
     notes.extend(IdPlan::notes(&plan.ids));
     if let Some(landlock) = &plan.landlock {
         notes.push(match landlock.abi {
-            abi if abi > landlock::KNOWN_ABI => format!("Landlock: host has ABI {abi}, flowjail handles {}", landlock::KNOWN_ABI),
+            abi if abi > landlock::KNOWN_ABI => format!(
+                "Landlock: host has ABI {abi}, flowjail handles {}",
+                landlock::KNOWN_ABI
+            ),
             abi => format!("Landlock: host has ABI {abi}, all of it is handled"),
         });
     }
@@ -171,7 +239,10 @@ fn notes(profile: &Profile, host: &Host, plan: &Plan) -> Vec<String> {
         notes.push("resources: memory and cpus are NOT enforced yet (cgroups come later)".into());
     }
     if !host.container && host.uid == 0 && plan.ids.uid == ids::PLAIN_ID {
-        notes.push(format!("started as root: the program runs as plain uid {}", ids::PLAIN_ID));
+        notes.push(format!(
+            "started as root: the program runs as plain uid {}",
+            ids::PLAIN_ID
+        ));
     }
     notes
 }

@@ -68,8 +68,6 @@ pub enum Step {
     NoNewPrivs,
     /// Landlock.
     Landlock,
-    /// Nothing hostile runs before init is confined.
-    AwaitInit,
     /// The system call filter.
     Filter,
     /// Only descriptors 0, 1 and 2.
@@ -92,25 +90,28 @@ impl Plan {
         when(!self.ids.root_start, Step::OwnNamespace);
         when(true, Step::Namespaces);
         when(true, Step::MapIds);
-        when(self.memfd_noexec(), Step::MemfdNoexec);
         when(true, Step::TakeIds);
         when(true, Step::Tie);
         when(self.has(Layer::Uts), Step::HostName);
         when(true, Step::PrivateMounts);
         when(own_root && !self.ids.root_start, Step::OpenTreesInside);
         when(own_root, Step::NewRoot);
-        self.mounts.iter().for_each(|mount| when(own_root, Step::Mount(mount.clone())));
+        self.mounts
+            .iter()
+            .for_each(|mount| when(own_root, Step::Mount(mount.clone())));
         when(own_root, Step::EnterRoot);
+        when(self.memfd_noexec(), Step::MemfdNoexec);
         when(true, Step::ForkWorkload);
         when(true, Step::Session);
-        self.rlimits.iter().for_each(|&(name, number, value)| when(true, Step::Limit(name, number, value)));
+        self.rlimits
+            .iter()
+            .for_each(|&(name, number, value)| when(true, Step::Limit(name, number, value)));
         when(true, Step::DropIds);
         when(self.has(Layer::Caps), Step::DropCapabilities);
         when(true, Step::TieToInit);
         when(true, Step::WorkingDirectory);
         when(self.has(Layer::NoNewPrivs), Step::NoNewPrivs);
         when(self.landlock.is_some(), Step::Landlock);
-        when(true, Step::AwaitInit);
         when(self.filter.is_some(), Step::Filter);
         when(self.has(Layer::Fds), Step::CloseDescriptors);
         when(true, Step::Execute);
@@ -127,9 +128,11 @@ impl Step {
     /// Who carries it out.
     pub fn runner(&self) -> Runner {
         match self {
-            Step::OpenTrees | Step::OwnNamespace | Step::Namespaces | Step::MapIds | Step::MemfdNoexec => {
-                Runner::Supervisor
-            }
+            Step::OpenTrees
+            | Step::OwnNamespace
+            | Step::Namespaces
+            | Step::MapIds
+            | Step::MemfdNoexec => Runner::Supervisor,
             Step::Tie
             | Step::TakeIds
             | Step::HostName
@@ -168,7 +171,6 @@ impl fmt::Display for Step {
             Step::WorkingDirectory => "change to the working directory",
             Step::NoNewPrivs => "set no_new_privs",
             Step::Landlock => "enforce Landlock",
-            Step::AwaitInit => "wait until init is confined",
             Step::Filter => "load the system call filter",
             Step::CloseDescriptors => "close every descriptor but 0, 1 and 2",
             Step::Execute => "execute the program",

@@ -15,7 +15,11 @@ pub fn render(plan: &Plan, kernel: &str) -> String {
 }
 
 fn write_plan(out: &mut String, plan: &Plan, kernel: &str) -> std::fmt::Result {
-    writeln!(out, "{} jail `{}` from profile `{}` on Linux {kernel}", plan.kind, plan.name, plan.profile)?;
+    writeln!(
+        out,
+        "{} jail `{}` from profile `{}` on Linux {kernel}",
+        plan.kind, plan.name, plan.profile
+    )?;
     writeln!(out, "program   {}", plan.argv.join(" "))?;
     writeln!(out, "ids       uid {} gid {}", plan.ids.uid, plan.ids.gid)?;
     for note in &plan.notes {
@@ -23,10 +27,20 @@ fn write_plan(out: &mut String, plan: &Plan, kernel: &str) -> std::fmt::Result {
     }
     writeln!(out, "\nPROMISE      LEVEL    HELD")?;
     for line in &plan.promises {
-        writeln!(out, "{:<12} {:<8} {}", key(&line.promise), key(&line.level), held(line))?;
+        writeln!(
+            out,
+            "{:<12} {:<8} {}",
+            key(&line.promise),
+            key(&line.level),
+            held(line)
+        )?;
     }
     if let Some(filter) = &plan.filter {
-        let seen = if filter.listener { "the rest is refused and reported" } else { "the rest is refused UNSEEN" };
+        let seen = if filter.listener {
+            "the rest is refused and reported"
+        } else {
+            "the rest is refused UNSEEN"
+        };
         writeln!(out, "\nsystem calls: {} allowed, {seen}", filter.allowed)?;
     }
     if let Some(landlock) = &plan.landlock {
@@ -47,7 +61,11 @@ fn write_plan(out: &mut String, plan: &Plan, kernel: &str) -> std::fmt::Result {
 
 fn names(plan: &Plan) -> String {
     let all: Vec<&str> = plan.env.iter().map(|(name, _)| name.as_str()).collect();
-    if all.is_empty() { "empty".into() } else { all.join(" ") }
+    if all.is_empty() {
+        "empty".into()
+    } else {
+        all.join(" ")
+    }
 }
 
 fn write_landlock(out: &mut String, landlock: &LandlockPlan) -> std::fmt::Result {
@@ -56,7 +74,11 @@ fn write_landlock(out: &mut String, landlock: &LandlockPlan) -> std::fmt::Result
         writeln!(out, "    {:<8} {}", key(&rule.access), rule.path.display())?;
     }
     if landlock.abi >= 4 {
-        writeln!(out, "    tcp bind {:?}, tcp connect {:?}", landlock.bind, landlock.connect)?;
+        writeln!(
+            out,
+            "    tcp bind {:?}, tcp connect {:?}",
+            landlock.bind, landlock.connect
+        )?;
     }
     Ok(())
 }
@@ -65,6 +87,8 @@ fn held(line: &PromiseLine) -> String {
     match &line.holding {
         Holding::Held(by) => by.join(" + "),
         Holding::NotHeld { why, part } if part.is_empty() => format!("NOT HELD: {why}"),
-        Holding::NotHeld { why, part } => format!("NOT HELD: {why} (in part: {})", part.join(" + ")),
+        Holding::NotHeld { why, part } => {
+            format!("NOT HELD: {why} (in part: {})", part.join(" + "))
+        }
     }
 }

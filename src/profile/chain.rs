@@ -19,6 +19,9 @@ use super::value::{Kind, Value, parse_toml};
 /// How many files a profile may be made of.
 const MAX_FILES: usize = 32;
 
+/// How many values one file may hold; the shipped ones hold some hundreds.
+const MAX_VALUES: usize = 4096;
+
 /// Reads a profile's text; the only way from here to the file system.
 pub type Reader<'r> = &'r dyn Fn(&Path) -> Result<String, ReadError>;
 
@@ -153,29 +156,7 @@ fn stem(name: &str) -> String {
 
 impl Chain<'_> {
     fn visit(&mut self, id: Id, by: Option<&Place>) {
-        if self.done.contains(&id) {
-            return;
-        }
-        if let (Some(start), Some(place)) = (self.open.iter().position(|open| *open == id), by) {
-            let names: Vec<String> = self.open[start..]
-                .iter()
-                .chain([&id])
-                .map(Id::shown)
-                .collect();
-            self.report
-                .hinted(place, "extends itself", names.join(" extends "));
-            self.incomplete = true;
-            return;
-        }
-        if self.open.len() + self.done.len() >= MAX_FILES {
-            self.incomplete = true;
-            if let Some(place) = by {
-                self.report.add(
-                    place,
-                    format!("more than {MAX_FILES} profiles in all"),
-                    None,
-                );
-            }
+        if self.done.contains(&id) || self.refused(&id, by) {
             return;
         }
         let Some(source) = self.open_source(&id, by) else {
@@ -189,14 +170,6 @@ impl Chain<'_> {
         let file = file::read(&source, &root, &mut self.report);
         self.open.push(id.clone());
         for item in &file.extends {
-            if matches!(id, Id::BuiltIn(_)) && item.value.contains('/') {
-                self.report.add(
-                    &item.place,
-                    "a built-in profile extends built-in ones only",
-                    None,
-                );
-                continue;
-            }
             self.visit(identify(&item.value, Some(&id)), Some(&item.place));
         }
         self.open.pop();
@@ -204,11 +177,31 @@ impl Chain<'_> {
         self.files.push(file);
     }
 
+    /// Whether this one cannot be extended, for what the extending line would do.
+    fn refused(&mut self, id: &Id, by: Option<&Place>) -> bool {
+        let Some(place) = by else { return false };
+        let (message, hint) = if let Some(start) = self.open.iter().position(|open| open == id) {
+            let names: Vec<String> = self.open[start..]
+                .iter()
+                .chain([id])
+                .map(Id::shown)
+                .collect();
+            ("extends itself".to_owned(), Some(names.join(" extends ")))
+        } else if self.open.len() + self.done.len() >= MAX_FILES {
+            (format!("more than {MAX_FILES} profiles in all"), None)
+        } else {
+            return false;
+        };
+        self.report.add(place, message, hint);
+        self.incomplete = true;
+        true
+    }
+
     fn open_source(&mut self, id: &Id, by: Option<&Place>) -> Option<Arc<Source>> {
         let (message, hint) = match id.text(self.reader) {
             Ok((text, kind)) => {
                 let name = id.shown();
-                return Some(Arc::new(Source { name, text, kind }));
+                return Some(Arc::new(Source::new(name, text, kind)));
             }
             Err(wrong) => wrong,
         };
@@ -216,11 +209,7 @@ impl Chain<'_> {
         match by {
             Some(place) => self.report.add(place, message, hint),
             None => {
-                let nothing = Source {
-                    name: id.shown(),
-                    text: String::new(),
-                    kind: SourceKind::Toml,
-                };
+                let nothing = Source::new(id.shown(), "", SourceKind::Toml);
                 self.report.whole(&Arc::new(nothing), message, hint);
             }
         }
@@ -233,6 +222,11 @@ impl Chain<'_> {
             _ => parse_toml(&source.text),
         };
         match parsed {
+            Ok(root) if root.count() > MAX_VALUES => {
+                let message = format!("holds more than {MAX_VALUES} values");
+                self.report.whole(source, message, None);
+                None
+            }
             Ok(root) if matches!(root.kind, Kind::Table(_)) => Some(root),
             Ok(root) => {
                 let span = root.span.start..root.span.start + 1;

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use super::file::{Fragment, Item};
+use super::leaf::PROMISES;
 use super::problem::Place;
 use super::report::{Report, nearest};
 use super::template::BUILT_IN_VARIABLES;
 use super::types::{
-    ByteSize, Environment, Files, JailKind, Net, Part, Profile, Resources, Sourced, Template,
-    UserChoice,
+    ByteSize, Environment, Files, JailKind, Level, Net, Part, Profile, Promise, Resources, Sourced,
+    Template, UserChoice,
 };
 
 /// `files.tmp.size` where no profile says another.
@@ -32,37 +33,13 @@ pub fn check(
         name,
         about: about.unwrap_or_default(),
         jail: merged.jail.unwrap_or(JailKind::Auto),
-        features: merged
-            .features
-            .iter()
-            .map(|item| item.value.clone())
-            .collect(),
+        features: plain(&merged.features),
         params: values(&merged.params),
-        command: merged
-            .command
-            .iter()
-            .flatten()
-            .map(|item| item.value.clone())
-            .collect(),
+        command: plain(merged.command.as_deref().unwrap_or_default()),
         user: merged.user.unwrap_or(UserChoice::Auto),
-        files: Files {
-            read: sourced(&merged.read),
-            write: sourced(&merged.write),
-            tmp: merged.tmp.unwrap_or(DEFAULT_TMP),
-            cwd: merged.cwd.as_ref().map(Item::sourced),
-        },
+        files: files(&merged),
         programs: sourced(&merged.programs),
-        net: Net {
-            publish: merged.publish.as_deref().map(sourced).unwrap_or_default(),
-            allow: sourced(&merged.allow),
-            private: sourced(&merged.private),
-            hosts: merged
-                .hosts
-                .iter()
-                .map(|(name, item)| (name.clone(), item.value))
-                .collect(),
-            enabled: merged.net_enabled.unwrap_or(true),
-        },
+        net: net(&merged),
         resources: Resources {
             memory: merged.memory,
             cpus: merged.cpus,
@@ -73,16 +50,58 @@ pub fn check(
             pass: sourced(&merged.pass),
             set: values(&merged.set),
         },
-        promises: merged.promises,
+        promises: promises(&merged),
         layers_off: merged
             .layers
             .into_iter()
             .filter(|(_, on)| !on)
             .map(|(layer, _)| layer)
             .collect(),
-        allow: merged.syscalls.into_iter().map(|item| item.value).collect(),
-        answer: merged.answers.into_iter().map(|item| item.value).collect(),
+        allow: plain(&merged.syscalls),
+        answer: plain(&merged.answers),
     }
+}
+
+fn promises(merged: &Fragment) -> BTreeMap<Promise, Level> {
+    PROMISES
+        .iter()
+        .map(|(_, promise)| {
+            (
+                *promise,
+                merged
+                    .promises
+                    .get(promise)
+                    .copied()
+                    .unwrap_or(Level::Require),
+            )
+        })
+        .collect()
+}
+
+fn files(merged: &Fragment) -> Files {
+    Files {
+        read: sourced(&merged.read),
+        write: sourced(&merged.write),
+        tmp: merged.tmp.unwrap_or(DEFAULT_TMP),
+        cwd: merged.cwd.as_ref().map(Item::sourced),
+    }
+}
+
+fn net(merged: &Fragment) -> Net {
+    let hosts = merged.hosts.iter();
+    Net {
+        publish: sourced(merged.publish.as_deref().unwrap_or_default()),
+        allow: sourced(&merged.allow),
+        private: sourced(&merged.private),
+        hosts: hosts
+            .map(|(name, item)| (name.clone(), item.value))
+            .collect(),
+        enabled: merged.net_enabled.unwrap_or(true),
+    }
+}
+
+fn plain<T: Clone>(items: &[Item<T>]) -> Vec<T> {
+    items.iter().map(|item| item.value.clone()).collect()
 }
 
 fn sourced<T: Clone>(items: &[Item<T>]) -> Vec<Sourced<T>> {

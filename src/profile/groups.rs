@@ -25,11 +25,7 @@ static SYSCALL_FILE: LazyLock<GroupFile> =
 
 fn group_file(name: &str, text: &str) -> GroupFile {
     let root = parse_toml(text).expect("the embedded group files are TOML: a test reads them");
-    let source = Source {
-        name: name.to_owned(),
-        text: text.to_owned(),
-        kind: SourceKind::Toml,
-    };
+    let source = Source::new(name, text, SourceKind::Toml);
     GroupFile {
         source: Arc::new(source),
         root,

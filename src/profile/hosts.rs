@@ -101,7 +101,7 @@ fn is_group(place: &Place) -> bool {
 
 /// The entry's hosts, with the `port` key of a table applied.
 fn with_port(line: &Line<'_>, report: &mut Report) -> Option<Vec<Item<HostPort>>> {
-    let port_node = line.fields.and_then(|fields| fields.get("port"));
+    let port_node = line.get("port");
     let Some(node) = port_node else {
         return report.keep(&line.place, entry(&line.text, &line.why, &line.place));
     };

@@ -12,8 +12,8 @@ use super::overlay::Overlay;
 use super::problem::Problems;
 use super::types::Profile;
 
-/// The largest profile that is read, in bytes.
-pub const MAX_SIZE: u64 = 1 << 20;
+/// The largest profile that is read, in bytes; the shipped ones have some thousands.
+pub const MAX_SIZE: u64 = 1 << 18;
 
 /// Why a file is no profile's text.
 #[derive(Debug)]

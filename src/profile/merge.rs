@@ -2,11 +2,14 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::file::{Fragment, Item};
 use super::removal::List;
 use super::report::{Report, did_you_mean};
 use super::rules::unconditional;
+use super::types::{Answer, ReadPath, WritePath};
+use crate::syscalls::{Compare, Condition, Rule};
 
 impl Fragment {
     /// Puts a later fragment over this one.
@@ -46,11 +49,7 @@ impl Fragment {
         self.absorb_rules(later.syscalls, later.answers, report);
     }
 
-    fn absorb_files(
-        &mut self,
-        read: Vec<Item<super::types::ReadPath>>,
-        write: Vec<Item<super::types::WritePath>>,
-    ) {
+    fn absorb_files(&mut self, read: Vec<Item<ReadPath>>, write: Vec<Item<WritePath>>) {
         self.read.retain(|item| {
             !write
                 .iter()
@@ -67,8 +66,8 @@ impl Fragment {
 
     fn absorb_rules(
         &mut self,
-        syscalls: Vec<Item<crate::syscalls::Rule>>,
-        answers: Vec<Item<super::types::Answer>>,
+        syscalls: Vec<Item<Rule>>,
+        answers: Vec<Item<Answer>>,
         report: &mut Report,
     ) {
         // A call that was answered outright would stay answered: the answer is looked at first.
@@ -80,8 +79,7 @@ impl Fragment {
                 let name = item.value.syscall;
                 let message = format!(
                     "`{name}` is answered with {} by {}",
-                    old.value.errno_name,
-                    old.place.origin()
+                    old.value.errno_name, old.place.source.name
                 );
                 report.hinted(
                     &item.place,
@@ -96,9 +94,8 @@ impl Fragment {
                 self.syscalls.retain(|old| old.value.number != number);
             }
         }
-        let key = |rule: &crate::syscalls::Rule| (rule.number, format!("{:?}", rule.when));
-        extend(&mut self.syscalls, syscalls, key);
-        extend(&mut self.answers, answers, |answer| key(&answer.rule));
+        extend(&mut self.syscalls, syscalls, rule_key);
+        extend(&mut self.answers, answers, |answer| rule_key(&answer.rule));
     }
 
     fn take_away(&mut self, removed: &[Item<(List, String)>], report: &mut Report) {
@@ -153,53 +150,43 @@ impl Fragment {
     /// What could be removed from a list, for hints.
     fn keys(&self, list: List) -> Vec<String> {
         match list {
-            List::Features => self
-                .features
-                .iter()
-                .map(|item| item.value.clone())
-                .collect(),
-            List::Read => self
-                .read
-                .iter()
-                .map(|item| item.value.path.to_string())
-                .collect(),
-            List::Write => self
-                .write
-                .iter()
-                .map(|item| item.value.path.to_string())
-                .collect(),
-            List::Programs => self
-                .programs
-                .iter()
-                .map(|item| item.value.to_string())
-                .collect(),
-            List::Publish => self
-                .publish
-                .iter()
-                .flatten()
-                .map(|item| item.value.to_string())
-                .collect(),
-            List::Allow => self
-                .allow
-                .iter()
-                .map(|item| item.value.to_string())
-                .collect(),
-            List::Private => self
-                .private
-                .iter()
-                .map(|item| item.value.to_string())
-                .collect(),
+            List::Features => keys(&self.features, String::clone),
+            List::Read => keys(&self.read, |read| read.path.to_string()),
+            List::Write => keys(&self.write, |write| write.path.to_string()),
+            List::Programs => keys(&self.programs, |path| path.to_string()),
+            List::Publish => keys(self.publish.as_deref().unwrap_or_default(), |to| {
+                to.to_string()
+            }),
+            List::Allow => keys(&self.allow, |host| host.to_string()),
+            List::Private => keys(&self.private, |host| host.to_string()),
             List::Hosts => self.hosts.keys().cloned().collect(),
-            List::Pass => self.pass.iter().map(|item| item.value.clone()).collect(),
+            List::Pass => keys(&self.pass, String::clone),
             List::Set => self.set.keys().cloned().collect(),
             List::Resources => Vec::new(),
-            List::Syscalls => self
-                .syscalls
-                .iter()
-                .map(|item| item.value.syscall.to_owned())
-                .collect(),
+            List::Syscalls => keys(&self.syscalls, |rule| rule.syscall.to_owned()),
         }
     }
+}
+
+/// Argument, comparison, mask and value.
+type ConditionKey = (u8, u8, u64, u64);
+
+/// What makes two rules the same: the call and its conditions, whatever their reasons.
+fn rule_key(rule: &Rule) -> (u32, Vec<Vec<ConditionKey>>) {
+    let plain = |condition: &Condition| {
+        let compare = match condition.compare {
+            Compare::Equal => 0,
+            Compare::NotEqual => 1,
+            Compare::OwnPid => 2,
+        };
+        (condition.arg, compare, condition.mask, condition.value)
+    };
+    let when = rule.when.iter().map(|all| all.iter().map(plain).collect());
+    (rule.number, when.collect())
+}
+
+fn keys<T>(items: &[Item<T>], of: impl Fn(&T) -> String) -> Vec<String> {
+    items.iter().map(|item| of(&item.value)).collect()
 }
 
 fn replace<T>(old: &mut Option<T>, new: Option<T>) {
@@ -209,12 +196,18 @@ fn replace<T>(old: &mut Option<T>, new: Option<T>) {
 }
 
 /// Adds entries; one with the key of an old one takes its place.
-fn extend<T, K: PartialEq>(list: &mut Vec<Item<T>>, new: Vec<Item<T>>, key: impl Fn(&T) -> K) {
+fn extend<T, K: Ord>(list: &mut Vec<Item<T>>, new: Vec<Item<T>>, key: impl Fn(&T) -> K) {
+    let mut at: BTreeMap<K, usize> = BTreeMap::new();
+    for (index, item) in list.iter().enumerate() {
+        at.insert(key(&item.value), index);
+    }
     for item in new {
-        let mine = key(&item.value);
-        match list.iter_mut().find(|old| key(&old.value) == mine) {
-            Some(old) => *old = item,
-            None => list.push(item),
+        match at.entry(key(&item.value)) {
+            Entry::Occupied(entry) => list[*entry.get()] = item,
+            Entry::Vacant(entry) => {
+                entry.insert(list.len());
+                list.push(item);
+            }
         }
     }
 }

@@ -30,6 +30,8 @@ mod types;
 mod value;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
 
 pub use builtin::{names as builtin_names, text as builtin_text};

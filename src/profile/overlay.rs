@@ -86,11 +86,7 @@ pub fn check_params(over: &Fragment, merged: &Fragment, report: &mut Report) {
 }
 
 fn place(flag: &str, text: &str, report: &mut Report) -> Place {
-    let source = Arc::new(Source {
-        name: flag.to_owned(),
-        text: text.to_owned(),
-        kind: SourceKind::Flag,
-    });
+    let source = Arc::new(Source::new(flag, text, SourceKind::Flag));
     report.meet(&source);
     Place {
         span: 0..source.text.len(),

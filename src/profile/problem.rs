@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::json;
+use super::{json, report};
 
 /// A text that profile lines come from.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +16,27 @@ pub struct Source {
     pub text: String,
     /// Whether it is a file or a flag.
     pub kind: SourceKind,
+    /// Where each line starts: every rule and path asks for its line.
+    line_starts: Vec<usize>,
+}
+
+impl Source {
+    /// A text by its name.
+    pub fn new(name: impl Into<String>, text: impl Into<String>, kind: SourceKind) -> Source {
+        let text = text.into();
+        let starts = text
+            .bytes()
+            .enumerate()
+            .filter(|(_, byte)| *byte == b'\n')
+            .map(|(at, _)| at + 1);
+        let line_starts = std::iter::once(0).chain(starts).collect();
+        Source {
+            name: name.into(),
+            text,
+            kind,
+            line_starts,
+        }
+    }
 }
 
 /// The kinds of [`Source`].
@@ -76,11 +97,10 @@ impl Place {
 
     /// The line's number, from 1.
     pub fn line(&self) -> usize {
-        self.source.text.as_bytes()[..self.span.start]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1
+        let starts = &self.source.line_starts;
+        starts
+            .partition_point(|start| *start <= self.span.start)
+            .max(1)
     }
 
     /// The place of `needle` inside this one; this one where it is not found (as when it was written with escapes).
@@ -124,10 +144,11 @@ impl fmt::Display for Problems {
             }
             show_flag(problem, out)?;
         }
-        if self.list.len() > 1 {
-            writeln!(out, "\n{} problems", self.list.len())?;
+        match self.list.len() {
+            1 => Ok(()),
+            count if count < report::ENOUGH => writeln!(out, "\n{count} problems"),
+            count => writeln!(out, "\n{count} problems, and perhaps more"),
         }
-        Ok(())
     }
 }
 

@@ -93,6 +93,9 @@ impl<'v> Node<'v> {
 
     /// The nodes of a list.
     pub fn list(&self, report: &mut Report) -> Vec<Node<'v>> {
+        if report.is_full() {
+            return Vec::new();
+        }
         match &self.value.kind {
             Kind::List(values) => values
                 .iter()
@@ -156,7 +159,7 @@ impl<'v> Node<'v> {
     /// A table with these keys and no others.
     pub fn table(&self, known: &[&str], report: &mut Report) -> Fields<'v> {
         for (key, place, _) in self.pairs(report) {
-            if known.contains(&key) {
+            if known.contains(&key) || report.is_full() {
                 continue;
             }
             let hint = match nearest(key, known.iter().copied()) {
@@ -208,6 +211,13 @@ impl<'v> Node<'v> {
                 None
             }
         }
+    }
+}
+
+impl<'v> Line<'v> {
+    /// The value of another key than the main one.
+    pub fn get(&self, key: &str) -> Option<Node<'v>> {
+        self.fields.and_then(|fields| fields.get(key))
     }
 }
 

@@ -90,6 +90,9 @@ fn take(
             continue;
         };
         for (text, place) in node.texts(report) {
+            if report.is_full() {
+                return;
+            }
             let Some(keys) = report.keep(&place, keys(*list, &text, &place)) else {
                 continue;
             };

@@ -44,6 +44,9 @@ impl Flaw {
     }
 }
 
+/// Reading stops looking for more problems at this many.
+pub const ENOUGH: usize = 100;
+
 /// The problems found so far, and the texts in the order in which they were met.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -103,6 +106,11 @@ impl Report {
         }
     }
 
+    /// Whether there are so many problems that looking for more helps nobody.
+    pub fn is_full(&self) -> bool {
+        self.list.len() >= ENOUGH
+    }
+
     /// Whether nothing was wrong.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
@@ -122,6 +130,7 @@ impl Report {
         };
         self.list.sort_by_key(rank);
         self.list.dedup();
+        self.list.truncate(ENOUGH);
         Problems {
             profile: profile.to_owned(),
             list: self.list,

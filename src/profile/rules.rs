@@ -61,6 +61,9 @@ fn allow(
         return;
     };
     for (text, place) in &line.names {
+        if report.is_full() {
+            return;
+        }
         if text.starts_with('@') {
             expand(text, place, &line.why, out, report);
             continue;
@@ -90,29 +93,17 @@ fn expand(text: &str, place: &Place, why: &str, out: &mut Vec<Item<Rule>>, repor
 }
 
 fn answer(entry: &Node<'_>, out: &mut Vec<Item<Answer>>, report: &mut Report) {
-    let Some(line) = rule_line(
-        entry,
-        &["name", "names", "when", "arch", "errno", "why"],
-        report,
-    ) else {
+    let known = ["name", "names", "when", "arch", "errno", "why"];
+    let Some(line) = rule_line(entry, &known, report) else {
         return;
     };
-    let errno = line.fields.and_then(|fields| fields.get("errno"));
-    let Some(node) = errno else {
-        report.hinted(
-            &entry.place(),
-            "has no `errno`",
-            "as in { name = \"clone3\", errno = \"ENOSYS\" }",
-        );
-        return;
-    };
-    let Some(text) = node.text(report) else {
-        return;
-    };
-    let Some((errno_name, errno)) = report.keep(&node.place(), leaf::errno(&text)) else {
+    let Some((errno_name, errno)) = errno(entry, &line, report) else {
         return;
     };
     for (text, place) in &line.names {
+        if report.is_full() {
+            return;
+        }
         if let Some(rule) = rule(text, place, &line.why, line.when, report)
             && line.here
         {
@@ -121,13 +112,25 @@ fn answer(entry: &Node<'_>, out: &mut Vec<Item<Answer>>, report: &mut Report) {
                 errno_name: errno_name.to_owned(),
                 errno,
             };
-            out.push(Item {
-                value,
-                place: place.clone(),
-                why: line.why.clone(),
-            });
+            let why = line.why.clone();
+            let place = place.clone();
+            out.push(Item { value, place, why });
         }
     }
+}
+
+fn errno(
+    entry: &Node<'_>,
+    line: &RuleLine<'_>,
+    report: &mut Report,
+) -> Option<(&'static str, i32)> {
+    let Some(node) = line.fields.and_then(|fields| fields.get("errno")) else {
+        let hint = "as in { name = \"clone3\", errno = \"ENOSYS\" }";
+        report.hinted(&entry.place(), "has no `errno`", hint);
+        return None;
+    };
+    let text = node.text(report)?;
+    report.keep(&node.place(), leaf::errno(&text))
 }
 
 /// An entry with its names; conditions are read per name, since arguments differ.
@@ -224,6 +227,7 @@ fn rule(
 
 fn conditions(name: &str, node: &Node<'_>, report: &mut Report) -> Option<Vec<Vec<Condition>>> {
     let mut all = Vec::new();
+    let mut flawed = false;
     let texts = node.texts(report);
     if texts.is_empty() {
         report.hinted(
@@ -237,6 +241,7 @@ fn conditions(name: &str, node: &Node<'_>, report: &mut Report) -> Option<Vec<Ve
         match parse_when(name, &text) {
             Ok(conditions) => all.push(conditions),
             Err(error) => {
+                flawed = true;
                 let part = text
                     .get(error.start..error.start + error.len)
                     .unwrap_or_default();
@@ -250,7 +255,8 @@ fn conditions(name: &str, node: &Node<'_>, report: &mut Report) -> Option<Vec<Ve
             }
         }
     }
-    Some(all)
+    // A rule without its flawed condition would be another rule.
+    (!flawed).then_some(all)
 }
 
 /// The same call twice with the same conditions, conditions beside an unconditional line, or a call that is

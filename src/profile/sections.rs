@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 
 use super::file::{Fragment, Item};
@@ -74,7 +74,8 @@ pub fn items<T>(
 ) -> Vec<Item<T>> {
     let mut all = Vec::new();
     for node in node.list(report) {
-        if let Some(line) = node.line(main, more, report)
+        if !report.is_full()
+            && let Some(line) = node.line(main, more, report)
             && let Some(value) = parse(&line, report)
         {
             all.push(Item {
@@ -88,22 +89,20 @@ pub fn items<T>(
 }
 
 /// The same entry twice in one list is a problem: one of them has no effect.
-pub fn refuse_twice<T, K: PartialEq + Display>(
-    items: &[Item<T>],
-    key: impl Fn(&T) -> K,
-    report: &mut Report,
-) {
-    for (index, item) in items.iter().enumerate() {
-        let mine = key(&item.value);
-        if let Some(first) = items[..index]
-            .iter()
-            .find(|earlier| key(&earlier.value) == mine)
-        {
-            report.hinted(
-                &item.place,
-                "listed twice",
-                format!("first in line {}", first.place.line()),
-            );
+pub fn refuse_twice<T>(items: &[Item<T>], key: impl Fn(&T) -> String, report: &mut Report) {
+    let mut lines = BTreeMap::new();
+    for item in items {
+        match lines.entry(key(&item.value)) {
+            Entry::Vacant(entry) => {
+                entry.insert(item.place.line());
+            }
+            Entry::Occupied(entry) => {
+                report.hinted(
+                    &item.place,
+                    "listed twice",
+                    format!("first in line {}", entry.get()),
+                );
+            }
         }
     }
 }
@@ -156,35 +155,35 @@ fn path(line: &Line<'_>, report: &mut Report) -> Option<Template> {
     report.keep(&line.place, template::parse_path(&line.text))
 }
 
+fn read_path(line: &Line<'_>, report: &mut Report) -> Option<ReadPath> {
+    let optional = line.get("optional").and_then(|node| node.truth(report));
+    Some(ReadPath {
+        path: path(line, report)?,
+        optional: optional.unwrap_or(false),
+    })
+}
+
+fn write_path(line: &Line<'_>, report: &mut Report) -> Option<WritePath> {
+    let at = line.get("at").and_then(|node| {
+        let text = node.text(report)?;
+        report.keep(&node.place(), template::parse_path(&text))
+    });
+    let links = line.get("links").and_then(|node| node.truth(report));
+    Some(WritePath {
+        path: path(line, report)?,
+        at,
+        links: links.unwrap_or(false),
+    })
+}
+
 fn files(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
     let fields = node.table(&["read", "write", "tmp", "cwd"], report);
     if let Some(node) = fields.get("read") {
-        out.read = items(&node, "path", &["optional"], report, |line, report| {
-            let optional = line
-                .fields
-                .and_then(|fields| fields.get("optional"))
-                .and_then(|node| node.truth(report));
-            Some(ReadPath {
-                path: path(line, report)?,
-                optional: optional.unwrap_or(false),
-            })
-        });
+        out.read = items(&node, "path", &["optional"], report, read_path);
         refuse_twice(&out.read, |read| read.path.to_string(), report);
     }
     if let Some(node) = fields.get("write") {
-        out.write = items(&node, "path", &["at"], report, |line, report| {
-            let at = line
-                .fields
-                .and_then(|fields| fields.get("at"))
-                .and_then(|node| {
-                    let text = node.text(report)?;
-                    report.keep(&node.place(), template::parse_path(&text))
-                });
-            Some(WritePath {
-                path: path(line, report)?,
-                at,
-            })
-        });
+        out.write = items(&node, "path", &["at", "links"], report, write_path);
         refuse_twice(&out.write, |write| write.path.to_string(), report);
     }
     for item in &out.write {

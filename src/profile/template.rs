@@ -10,7 +10,7 @@ use super::types::{Part, Template};
 ///
 /// `node`: the node binary of the command. `home`: the private home in the jail. `user_home`: the caller's
 /// home, also written `~`. `install`, `data`: found from the command and the caller's home where the profile
-/// names none. `command_dir`: the directory of the program that is started.
+/// names none. `command_dir`: the directory of the script that node runs, or else of the program.
 pub const BUILT_IN_VARIABLES: [&str; 6] = [
     "node",
     "home",

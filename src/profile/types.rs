@@ -33,7 +33,7 @@ pub struct Profile {
     pub resources: Resources,
     /// The workload's environment.
     pub env: Environment,
-    /// How binding each promise is.
+    /// How binding each promise is; all eight are there.
     pub promises: BTreeMap<Promise, Level>,
     /// Layers that the profile switches off: for tests and debugging, shouted about.
     pub layers_off: BTreeSet<Layer>,
@@ -122,6 +122,8 @@ pub struct WritePath {
     pub path: Template,
     /// Where the jail sees it. Default: at the same place.
     pub at: Option<Template>,
+    /// Whether symbolic links may be made in it (`links = true`). Default: no.
+    pub links: bool,
 }
 
 /// A size in bytes; written as a number and K, M, G or T (powers of 1024).

@@ -57,6 +57,17 @@ pub struct SyntaxError {
     pub message: String,
 }
 
+impl Value {
+    /// How many values there are, this one included.
+    pub fn count(&self) -> usize {
+        1 + match &self.kind {
+            Kind::List(values) => values.iter().map(Value::count).sum(),
+            Kind::Table(entries) => entries.iter().map(|entry| entry.value.count()).sum(),
+            _ => 0,
+        }
+    }
+}
+
 impl Kind {
     /// What an error calls a value of this kind.
     pub fn name(&self) -> &'static str {
@@ -71,7 +82,7 @@ impl Kind {
     }
 }
 
-/// Reads TOML. All syntax errors at once, in the order of the text.
+/// Reads TOML. The first syntax error, and every key that is given twice.
 pub fn parse_toml(text: &str) -> Result<Value, Vec<SyntaxError>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
@@ -87,9 +98,10 @@ pub fn parse_toml(text: &str) -> Result<Value, Vec<SyntaxError>> {
         })
         .collect();
     found.sort_by_key(|error| error.span.start);
-    // After a first mistake a parser's guesses go wrong in a row; a few of them help, all of them hide the cause.
-    found.dedup_by(|later, first| later.span.start <= first.span.end);
-    found.truncate(5);
+    // After the first mistake the parser's guesses hide the cause; a key given twice leads to no guess.
+    let mut first = true;
+    found.retain(|error| std::mem::take(&mut first) || error.message == "duplicate key");
+    found.truncate(100);
     Err(found)
 }
 

@@ -32,7 +32,13 @@ const REFILL: Duration = Duration::from_secs(1);
 impl State {
     /// A launch whose first execve is mediated, or is not.
     pub fn new(mediated_exec: bool, now: Instant) -> State {
-        State { awaiting_first_exec: mediated_exec, children: Bucket { left: CHILDREN, filled: now } }
+        State {
+            awaiting_first_exec: mediated_exec,
+            children: Bucket {
+                left: CHILDREN,
+                filled: now,
+            },
+        }
     }
 
     /// Decides on one call by its name and its first argument.
@@ -60,7 +66,10 @@ const NAMESPACES: u64 = (libc::CLONE_NEWNS
 
 /// Whether clone(2) flags make a plain process as fork(2), vfork(2) and posix_spawn(3) do.
 fn is_fork(flags: u64) -> bool {
-    let plain = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as u64;
+    let plain = (libc::CLONE_VM
+        | libc::CLONE_VFORK
+        | libc::CLONE_CHILD_SETTID
+        | libc::CLONE_CHILD_CLEARTID) as u64;
     flags & NAMESPACES == 0 && flags & !(plain | 0xff) == 0
 }
 
@@ -74,7 +83,10 @@ impl Bucket {
     fn take(&mut self, now: Instant) -> bool {
         let earned = now.saturating_duration_since(self.filled).as_secs() / REFILL.as_secs();
         if earned > 0 {
-            self.left = self.left.saturating_add(u32::try_from(earned).unwrap_or(CHILDREN)).min(CHILDREN);
+            self.left = self
+                .left
+                .saturating_add(u32::try_from(earned).unwrap_or(CHILDREN))
+                .min(CHILDREN);
             self.filled = now;
         }
         let any = self.left > 0;
@@ -88,7 +100,8 @@ mod tests {
     use super::{CHILDREN, State, Verdict};
     use std::time::{Duration, Instant};
 
-    const FORK: u64 = (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID | libc::SIGCHLD) as u64;
+    const FORK: u64 =
+        (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID | libc::SIGCHLD) as u64;
 
     #[test]
     fn one_execve_passes_and_no_other() {
@@ -103,7 +116,9 @@ mod tests {
     fn a_few_children_are_watched_and_a_bomb_is_refused() {
         let now = Instant::now();
         let mut state = State::new(true, now);
-        let passed = (0..1000).filter(|_| state.decide("clone", FORK, now) == Verdict::WatchChild).count();
+        let passed = (0..1000)
+            .filter(|_| state.decide("clone", FORK, now) == Verdict::WatchChild)
+            .count();
         assert_eq!(passed, CHILDREN as usize);
         let later = now + Duration::from_secs(2);
         assert_eq!(state.decide("clone", FORK, later), Verdict::WatchChild);
@@ -115,10 +130,23 @@ mod tests {
     fn namespaces_and_odd_flags_are_no_plain_fork() {
         let now = Instant::now();
         let mut state = State::new(true, now);
-        for flag in [libc::CLONE_NEWUSER, libc::CLONE_NEWNET, libc::CLONE_PARENT, libc::CLONE_PTRACE, libc::CLONE_FILES] {
-            assert_eq!(state.decide("clone", FORK | flag as u64, now), Verdict::RefuseCall, "{flag:#x}");
+        for flag in [
+            libc::CLONE_NEWUSER,
+            libc::CLONE_NEWNET,
+            libc::CLONE_PARENT,
+            libc::CLONE_PTRACE,
+            libc::CLONE_FILES,
+        ] {
+            assert_eq!(
+                state.decide("clone", FORK | flag as u64, now),
+                Verdict::RefuseCall,
+                "{flag:#x}"
+            );
         }
-        assert_eq!(state.decide("clone", FORK | 1 << 40, now), Verdict::RefuseCall);
+        assert_eq!(
+            state.decide("clone", FORK | 1 << 40, now),
+            Verdict::RefuseCall
+        );
         assert_eq!(state.decide("ptrace", 0, now), Verdict::RefuseCall);
     }
 }

@@ -9,7 +9,8 @@ use nix::errno::Errno;
 
 /// Where flowjail's supervisor sees a process's memory: /proc is its root.
 fn open(pid: u32) -> Result<File, Errno> {
-    File::open(format!("/{pid}/mem")).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+    File::open(format!("/{pid}/mem"))
+        .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
 }
 
 const MAX_PATH: usize = 512;
@@ -24,7 +25,12 @@ pub fn exec_arguments(pid: u32, path: u64, argv: u64) -> Result<(String, Vec<Str
     let mut words = Vec::new();
     let mut total = 0;
     for index in 0..MAX_ARGUMENTS as u64 {
-        let Some(pointer) = argv.checked_add(index * 8).and_then(|at| pointer(&memory, at)) else { break };
+        let Some(pointer) = argv
+            .checked_add(index * 8)
+            .and_then(|at| pointer(&memory, at))
+        else {
+            break;
+        };
         let word = text(&memory, pointer, MAX_ARGUMENT);
         total += word.len();
         words.push(word);
@@ -46,10 +52,14 @@ fn pointer(memory: &File, at: u64) -> Option<u64> {
 fn text(memory: &File, at: u64, most: usize) -> String {
     let mut bytes = Vec::new();
     while bytes.len() < most {
-        let Some(here) = at.checked_add(bytes.len() as u64) else { break };
+        let Some(here) = at.checked_add(bytes.len() as u64) else {
+            break;
+        };
         let to_page_end = 4096 - (here % 4096) as usize;
         let mut chunk = vec![0u8; to_page_end.min(most - bytes.len())];
-        let Ok(length) = memory.read_at(&mut chunk, here) else { break };
+        let Ok(length) = memory.read_at(&mut chunk, here) else {
+            break;
+        };
         chunk.truncate(length);
         if let Some(end) = chunk.iter().position(|&byte| byte == 0) {
             bytes.extend_from_slice(&chunk[..end]);

@@ -36,7 +36,12 @@ pub struct Outcome {
 ///
 /// # Errors
 /// The program could not be executed, or the supervisor lost its hold; the jail is killed then.
-pub fn supervise(launched: Launched, plan: &Plan, mut watch: Watch, mut sink: Sink) -> Result<Outcome, Failure> {
+pub fn supervise(
+    launched: Launched,
+    plan: &Plan,
+    mut watch: Watch,
+    mut sink: Sink,
+) -> Result<Outcome, Failure> {
     let mut notices = notices::Notices::new(plan);
     sink.write(&start_event(plan));
     let watched = watch_to_the_end(&launched, &mut watch, &mut notices, &mut sink);
@@ -65,7 +70,12 @@ fn watch_to_the_end(
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
-        let ready = |index: usize| waiting.get(index).and_then(PollFd::revents).unwrap_or(PollFlags::empty());
+        let ready = |index: usize| {
+            waiting
+                .get(index)
+                .and_then(PollFd::revents)
+                .unwrap_or(PollFlags::empty())
+        };
         let (ended, signalled, noticed) = (ready(0), ready(1), ready(2));
         if !ended.is_empty() {
             return Ok(());
@@ -90,7 +100,12 @@ fn end(launched: &Launched) -> Result<WaitStatus, Failure> {
         .map_err(|errno| Failure::outside("waiting for init", errno))
 }
 
-fn outcome(launched: &Launched, init: WaitStatus, mut ledger: Ledger, mut sink: Sink) -> Result<Outcome, Failure> {
+fn outcome(
+    launched: &Launched,
+    init: WaitStatus,
+    mut ledger: Ledger,
+    mut sink: Sink,
+) -> Result<Outcome, Failure> {
     let page = &launched.page;
     if page.errno.load(SeqCst) != 0 {
         return Err(step_failure(&launched.steps, page, true));
@@ -105,8 +120,18 @@ fn outcome(launched: &Launched, init: WaitStatus, mut ledger: Ledger, mut sink: 
     ledger.settle(&mut sink);
     let dropped = sink.dropped();
     let name = signal.map(|signal| signal.as_str().to_owned());
-    sink.write(&Event::Exit { code, signal: name, denied: ledger.total(), dropped });
-    Ok(Outcome { code, signal, ledger, dropped })
+    sink.write(&Event::Exit {
+        code,
+        signal: name,
+        denied: ledger.total(),
+        dropped,
+    });
+    Ok(Outcome {
+        code,
+        signal,
+        ledger,
+        dropped,
+    })
 }
 
 fn start_event(plan: &Plan) -> Event {
@@ -116,6 +141,10 @@ fn start_event(plan: &Plan) -> Event {
         profile: plan.profile.clone(),
         argv: plan.argv.clone(),
         uid: plan.ids.uid,
-        promises: plan.promises.iter().map(|line| (line.name(), line.state().to_owned())).collect(),
+        promises: plan
+            .promises
+            .iter()
+            .map(|line| (line.name(), line.state().to_owned()))
+            .collect(),
     }
 }

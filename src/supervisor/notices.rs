@@ -28,8 +28,15 @@ impl Notices {
         let filter = plan.filter.as_ref();
         let mediated = filter.is_some_and(|filter| filter.mediated_exec);
         let rules = filter.into_iter().flat_map(|filter| &filter.policy.allow);
-        let by_argument = rules.filter(|rule| !rule.when.is_empty()).map(|rule| rule.number).collect();
-        Notices { state: State::new(mediated, Instant::now()), by_argument, ledger: Ledger::default() }
+        let by_argument = rules
+            .filter(|rule| !rule.when.is_empty())
+            .map(|rule| rule.number)
+            .collect();
+        Notices {
+            state: State::new(mediated, Instant::now()),
+            by_argument,
+            ledger: Ledger::default(),
+        }
     }
 
     /// Answers the next waiting call. A caller that died meanwhile is no error; an unknown error denies.
@@ -60,7 +67,8 @@ impl Notices {
 
     fn record_exec(&mut self, listener: &OwnedFd, notice: &Notice, name: &str, sink: &mut Sink) {
         let (path_at, argv_at) = if name == "execveat" { (1, 2) } else { (0, 1) };
-        let read = memory::exec_arguments(notice.thread, notice.args[path_at], notice.args[argv_at]);
+        let read =
+            memory::exec_arguments(notice.thread, notice.args[path_at], notice.args[argv_at]);
         // Only what was read while the call still waited was read of the right process.
         let (path, argv) = match read {
             Ok(read) if notify::still_waits(listener, notice.id) => read,
@@ -68,20 +76,45 @@ impl Notices {
             Err(errno) => (format!("(unreadable: {})", errno.desc()), Vec::new()),
         };
         let allow = format!("[exec] programs = [{path:?}]");
-        let event = Event::DeniedExec { path: path.clone(), argv: argv.clone(), pid: notice.thread, count: 1, allow };
+        let event = Event::DeniedExec {
+            path: path.clone(),
+            argv: argv.clone(),
+            pid: notice.thread,
+            count: 1,
+            allow,
+        };
         self.ledger.note(Denial::Exec { path, argv }, event, sink);
     }
 
     fn record_call(&mut self, notice: &Notice, name: &str, sink: &mut Sink) {
-        let syscall = if name.is_empty() { notice.number.to_string() } else { name.to_owned() };
+        let syscall = if name.is_empty() {
+            notice.number.to_string()
+        } else {
+            name.to_owned()
+        };
         let told_apart = self.by_argument.contains(&notice.number.cast_unsigned());
-        let key = if told_apart { notice.args[..3].iter().map(|arg| arg & 0xffff_ffff).collect() } else { Vec::new() };
+        let key = if told_apart {
+            notice.args[..3]
+                .iter()
+                .map(|arg| arg & 0xffff_ffff)
+                .collect()
+        } else {
+            Vec::new()
+        };
         let allow = match told_apart {
-            true => format!("[syscalls] allow = [{{ name = \"{syscall}\", when = \"arg0 == {:#x}\" }}]", notice.args[0]),
+            true => format!(
+                "[syscalls] allow = [{{ name = \"{syscall}\", when = \"arg0 == {:#x}\" }}]",
+                notice.args[0]
+            ),
             false => format!("[syscalls] allow = [\"{syscall}\"]"),
         };
-        let event =
-            Event::DeniedCall { syscall: syscall.clone(), args: notice.args, pid: notice.thread, count: 1, allow };
+        let event = Event::DeniedCall {
+            syscall: syscall.clone(),
+            args: notice.args,
+            pid: notice.thread,
+            count: 1,
+            allow,
+        };
         self.ledger.note(Denial::Call { syscall, key }, event, sink);
     }
 }

@@ -14,6 +14,9 @@ use crate::sys::process;
 /// Flowise takes up to 30 s to shut down.
 pub const GRACE: Duration = Duration::from_secs(35);
 
+/// A second SIGTERM this soon is the first one seen twice, as timeout(1) sends it to a process and to its group.
+const SAME_SIGTERM: Duration = Duration::from_secs(1);
+
 /// Everything that is forwarded; SIGTSTP and SIGCONT stop and continue the jail with the supervisor.
 const FORWARDED: [Signal; 9] = [
     Signal::SIGTERM,
@@ -34,6 +37,7 @@ fn set() -> SigSet {
 /// The forwarded signals as a descriptor, and the grace period.
 pub struct Watch {
     signals: SignalFd,
+    first_sigterm: Option<Instant>,
     kill_at: Option<Instant>,
 }
 
@@ -43,21 +47,30 @@ impl Watch {
     pub fn new() -> Result<Watch, Errno> {
         set().thread_block()?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        Ok(Watch { signals: SignalFd::with_flags(&set(), flags)?, kill_at: None })
+        Ok(Watch {
+            signals: SignalFd::with_flags(&set(), flags)?,
+            first_sigterm: None,
+            kill_at: None,
+        })
     }
 
     /// What is left of the grace period, once SIGTERM came.
     pub fn time_left(&self) -> Option<Duration> {
-        self.kill_at.map(|at| at.saturating_duration_since(Instant::now()))
+        self.kill_at
+            .map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     /// Forwards what has arrived. A second SIGTERM ends the grace period at once.
     pub fn forward(&mut self, init: &OwnedFd) -> Result<(), Errno> {
         while let Some(info) = self.signals.read_signal()? {
-            let Ok(signal) = Signal::try_from(info.ssi_signo.cast_signed()) else { continue };
+            let Ok(signal) = Signal::try_from(info.ssi_signo.cast_signed()) else {
+                continue;
+            };
             if signal == Signal::SIGTERM {
-                let again = self.kill_at.is_some();
-                self.kill_at = Some(if again { Instant::now() } else { Instant::now() + GRACE });
+                let now = Instant::now();
+                let first = *self.first_sigterm.get_or_insert(now);
+                let again = now.duration_since(first) > SAME_SIGTERM;
+                self.kill_at = Some(if again { now } else { first + GRACE });
             }
             send(init, signal)?;
             if signal == Signal::SIGTSTP {
@@ -69,7 +82,11 @@ impl Watch {
 
     /// Kills the jail when the grace period is over.
     pub fn enforce_grace(&self, init: &OwnedFd) -> Result<(), Errno> {
-        if self.kill_at.is_some_and(|at| at <= Instant::now()) { send(init, Signal::SIGKILL) } else { Ok(()) }
+        if self.kill_at.is_some_and(|at| at <= Instant::now()) {
+            send(init, Signal::SIGKILL)
+        } else {
+            Ok(())
+        }
     }
 }
 

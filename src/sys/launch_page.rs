@@ -56,7 +56,17 @@ impl LaunchPage {
         change(self);
         self.bell.fetch_add(1, Ordering::SeqCst);
         // SAFETY: the futex word is a valid aligned u32 of the shared mapping; FUTEX_WAKE reads nothing else.
-        unsafe { libc::syscall(libc::SYS_futex, self.bell.as_ptr(), libc::FUTEX_WAKE, i32::MAX, 0, 0, 0) };
+        unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                self.bell.as_ptr(),
+                libc::FUTEX_WAKE,
+                i32::MAX,
+                0,
+                0,
+                0,
+            )
+        };
     }
 
     /// Sleeps until `done` holds or `patience` is over; says which. A waiter looks again at least every 10 ms.
@@ -70,9 +80,22 @@ impl LaunchPage {
             if started.elapsed() >= patience {
                 return false;
             }
-            let nap = libc::timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+            let nap = libc::timespec {
+                tv_sec: 0,
+                tv_nsec: 10_000_000,
+            };
             // SAFETY: the word and the timespec live across the call; FUTEX_WAIT compares and sleeps only.
-            unsafe { libc::syscall(libc::SYS_futex, self.bell.as_ptr(), libc::FUTEX_WAIT, seen, &nap, 0, 0) };
+            unsafe {
+                libc::syscall(
+                    libc::SYS_futex,
+                    self.bell.as_ptr(),
+                    libc::FUTEX_WAIT,
+                    seen,
+                    &nap,
+                    0,
+                    0,
+                )
+            };
         }
     }
 }

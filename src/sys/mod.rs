@@ -10,6 +10,11 @@ pub mod process;
 use nix::errno::Errno;
 
 /// Turns a raw return value into a result; -1 means that `errno` holds the reason.
-fn check(returned: libc::c_long) -> Result<libc::c_long, Errno> {
-    if returned == -1 { Err(Errno::last()) } else { Ok(returned) }
+fn check(returned: impl Into<libc::c_long>) -> Result<libc::c_long, Errno> {
+    let returned = returned.into();
+    if returned == -1 {
+        Err(Errno::last())
+    } else {
+        Ok(returned)
+    }
 }

@@ -30,7 +30,8 @@ pub fn clone_tree(path: &Path) -> Result<OwnedFd, Errno> {
         | libc::AT_RECURSIVE as u32
         | libc::AT_SYMLINK_NOFOLLOW as u32;
     // SAFETY: path is NUL-terminated and outlives the call.
-    let fd = check(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) })?;
+    let fd =
+        check(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) })?;
     // SAFETY: the kernel just gave us this descriptor; nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
@@ -52,7 +53,12 @@ pub fn attach(tree: &impl AsFd, target: &Path) -> Result<(), Errno> {
     Ok(())
 }
 
-fn set_attributes(tree: &impl AsFd, set: u64, user_namespace: Option<&OwnedFd>, recursive: bool) -> Result<(), Errno> {
+fn set_attributes(
+    tree: &impl AsFd,
+    set: u64,
+    user_namespace: Option<&OwnedFd>,
+    recursive: bool,
+) -> Result<(), Errno> {
     let attributes = libc::mount_attr {
         attr_set: set,
         attr_clr: 0,
@@ -131,7 +137,12 @@ pub fn create(kind: &str, options: &[(&str, &str)], attributes: u64) -> Result<O
     })?;
     // SAFETY: the context is a live fsopen descriptor.
     let mount = check(unsafe {
-        libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), libc::FSMOUNT_CLOEXEC, attributes as u32)
+        libc::syscall(
+            libc::SYS_fsmount,
+            context.as_raw_fd(),
+            libc::FSMOUNT_CLOEXEC,
+            attributes as u32,
+        )
     })?;
     // SAFETY: the kernel just gave us this descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(mount as i32) })

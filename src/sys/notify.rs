@@ -58,7 +58,14 @@ fn load(program: &[Instruction], flags: libc::c_ulong) -> Result<libc::c_long, E
     };
     // SAFETY: Instruction has sock_filter's layout (repr(C), same fields); the slice outlives the call, and the
     // kernel only reads it.
-    check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &program) })
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            flags,
+            &program,
+        )
+    })
 }
 
 /// Loads a filter for this thread and its children (seccomp(2)). Needs no_new_privs or CAP_SYS_ADMIN.
@@ -70,7 +77,8 @@ pub fn load_filter(program: &[Instruction]) -> Result<(), Errno> {
 /// once the supervisor has received a notice only a fatal signal interrupts the call). EBUSY: another filter
 /// of this process already has a listener.
 pub fn load_filter_with_listener(program: &[Instruction]) -> Result<i32, Errno> {
-    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let flags =
+        libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     load(program, flags).map(|fd| fd as i32)
 }
 
@@ -89,8 +97,12 @@ pub fn receive(listener: &impl AsFd) -> Result<Notice, Errno> {
     let mut room: Room = unsafe { std::mem::zeroed() };
     // SAFETY: the kernel writes the size of seccomp_notif that GET_NOTIF_SIZES reports, checked to fit at start.
     check(unsafe {
-        libc::ioctl(listener.as_fd().as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV as _, &mut room)
-    }.into())?;
+        libc::ioctl(
+            listener.as_fd().as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_RECV as _,
+            &mut room,
+        )
+    })?;
     let notice = room.notice;
     Ok(Notice {
         id: notice.id,
@@ -107,11 +119,20 @@ pub fn answer(listener: &impl AsFd, id: u64, reply: Reply) -> Result<(), Errno> 
         Reply::Continue => (0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
         Reply::Errno(number) => (-number, 0),
     };
-    let mut response = libc::seccomp_notif_resp { id, val: 0, error, flags };
+    let mut response = libc::seccomp_notif_resp {
+        id,
+        val: 0,
+        error,
+        flags,
+    };
     // SAFETY: response lives across the call.
     check(unsafe {
-        libc::ioctl(listener.as_fd().as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND as _, &mut response)
-    }.into())?;
+        libc::ioctl(
+            listener.as_fd().as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_SEND as _,
+            &mut response,
+        )
+    })?;
     Ok(())
 }
 
@@ -120,7 +141,11 @@ pub fn still_waits(listener: &impl AsFd, id: u64) -> bool {
     let mut id = id;
     // SAFETY: id lives across the call.
     let answer = unsafe {
-        libc::ioctl(listener.as_fd().as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID as _, &mut id)
+        libc::ioctl(
+            listener.as_fd().as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_ID_VALID as _,
+            &mut id,
+        )
     };
     answer == 0
 }
@@ -128,9 +153,20 @@ pub fn still_waits(listener: &impl AsFd, id: u64) -> bool {
 /// Whether this kernel has user notification with structures of sizes that fit (SECCOMP_GET_NOTIF_SIZES,
 /// Linux 5.0).
 pub fn available() -> Result<(), Errno> {
-    let mut sizes = libc::seccomp_notif_sizes { seccomp_notif: 0, seccomp_notif_resp: 0, seccomp_data: 0 };
+    let mut sizes = libc::seccomp_notif_sizes {
+        seccomp_notif: 0,
+        seccomp_notif_resp: 0,
+        seccomp_data: 0,
+    };
     // SAFETY: sizes lives across the call.
-    check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_NOTIF_SIZES, 0, &mut sizes) })?;
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_GET_NOTIF_SIZES,
+            0,
+            &mut sizes,
+        )
+    })?;
     let notice = usize::from(sizes.seccomp_notif);
     let known = (size_of::<libc::seccomp_notif>()..=size_of::<Room>()).contains(&notice)
         && usize::from(sizes.seccomp_notif_resp) == size_of::<libc::seccomp_notif_resp>();
@@ -140,10 +176,16 @@ pub fn available() -> Result<(), Errno> {
 /// Whether a listener and WAIT_KILLABLE_RECV can be had: the kernel looks at the flags before it reads the
 /// program, so EFAULT for a NULL program means yes, EINVAL no.
 pub fn flags_known() -> Result<(), Errno> {
-    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let flags =
+        libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     // SAFETY: a NULL program is answered by EFAULT before anything is loaded.
     let answer = check(unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, std::ptr::null::<libc::sock_fprog>())
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            flags,
+            std::ptr::null::<libc::sock_fprog>(),
+        )
     });
     match answer {
         Err(Errno::EFAULT) => Ok(()),

@@ -34,12 +34,16 @@ pub fn fork(flags: u64) -> Result<Forked, Errno> {
     arguments.exit_signal = libc::SIGCHLD as u64;
     // SAFETY: without CLONE_VM the child has its own copy of memory and stack, as after fork(2); the callers
     // keep the process single-threaded, so no lock is held in the child.
-    let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &arguments, size_of::<libc::clone_args>()) })?;
+    let pid = check(unsafe {
+        libc::syscall(libc::SYS_clone3, &arguments, size_of::<libc::clone_args>())
+    })?;
     if pid == 0 {
         return Ok(Forked::Child);
     }
     // SAFETY: the kernel stored a new descriptor of ours in pidfd.
-    Ok(Forked::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let pid = pid as i32;
+    Ok(Forked::Parent { pid, pidfd })
 }
 
 /// Ends the process without running any exit handler (_exit(2)).
@@ -77,7 +81,11 @@ pub fn close_range(first: RawFd, last: RawFd, unshare: bool) -> Result<(), Errno
     if first > last {
         return Ok(());
     }
-    let flags = if unshare { libc::CLOSE_RANGE_UNSHARE } else { 0 };
+    let flags = if unshare {
+        libc::CLOSE_RANGE_UNSHARE
+    } else {
+        0
+    };
     // SAFETY: takes numbers only; the callers own what they close.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) })?;
     Ok(())
@@ -87,14 +95,14 @@ pub fn close_range(first: RawFd, last: RawFd, unshare: bool) -> Result<(), Errno
 /// EINVAL: no such capability. EPERM: no CAP_SETPCAP.
 pub fn drop_bounding(capability: u32) -> Result<(), Errno> {
     // SAFETY: takes numbers only.
-    check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as libc::c_ulong, 0, 0, 0) }.into())?;
+    check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as libc::c_ulong, 0, 0, 0) })?;
     Ok(())
 }
 
 /// Sets the securebits (prctl(2) PR_SET_SECUREBITS, capabilities(7)). EPERM: no CAP_SETPCAP.
 pub fn set_securebits(bits: i32) -> Result<(), Errno> {
     // SAFETY: takes numbers only.
-    check(unsafe { libc::prctl(libc::PR_SET_SECUREBITS, bits as libc::c_ulong, 0, 0, 0) }.into())?;
+    check(unsafe { libc::prctl(libc::PR_SET_SECUREBITS, bits as libc::c_ulong, 0, 0, 0) })?;
     Ok(())
 }
 
@@ -109,9 +117,12 @@ pub const SECUREBITS_LOCKED: i32 = libc::SECBIT_NOROOT
 
 /// Sets the soft and the hard value of a resource limit (setrlimit(2)).
 pub fn limit(resource: u32, value: u64) -> Result<(), Errno> {
-    let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+    let limit = libc::rlimit {
+        rlim_cur: value,
+        rlim_max: value,
+    };
     // SAFETY: limit lives across the call.
-    check(unsafe { libc::prlimit(0, resource as _, &limit, std::ptr::null_mut()) }.into())?;
+    check(unsafe { libc::prlimit(0, resource as _, &limit, std::ptr::null_mut()) })?;
     Ok(())
 }
 
@@ -130,7 +141,12 @@ pub fn landlock_abi() -> Result<i32, Errno> {
     let version = 1u32;
     // SAFETY: NULL with size 0 and LANDLOCK_CREATE_RULESET_VERSION asks for the number only.
     let abi = check(unsafe {
-        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0usize, version)
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<u8>(),
+            0usize,
+            version,
+        )
     })?;
     Ok(abi as i32)
 }

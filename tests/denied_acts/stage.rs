@@ -152,15 +152,19 @@ impl Stage {
             self.join("readonly"),
             self.join("data"),
         );
-        if !off.is_empty() {
-            text += "[promises]\n";
-            for promise in PROMISES {
-                text += &format!("{promise} = \"prefer\"\n");
-            }
-            text += "[layers]\n";
-            for layer in off {
-                text += &format!("{} = \"off\"\n", layer.name());
-            }
+        // The network is still the host's, and a layer that is off holds nothing.
+        let relaxed: &[&str] = if off.is_empty() {
+            &["egress", "ingress"]
+        } else {
+            &PROMISES
+        };
+        text += "[promises]\n";
+        for promise in relaxed {
+            text += &format!("{promise} = \"prefer\"\n");
+        }
+        text += "[layers]\n";
+        for layer in off {
+            text += &format!("{} = \"off\"\n", layer.name());
         }
         text
     }
