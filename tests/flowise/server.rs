@@ -1,5 +1,6 @@
 //! One Flowise that runs: bare, or in a jail.
 
+use crate::common::start::finish;
 use crate::kit::jail::{self, Ended, Jail};
 use crate::kit::procs::{self, Proc};
 use crate::kit::scratch::Scratch;
@@ -222,12 +223,15 @@ pub fn node_script(name: &str) -> Command {
     command
 }
 
-/// Runs a script of this directory: its exit code and all that it said.
+/// Runs a script of this directory: its exit code and all that it said. What takes longer than two minutes
+/// hangs.
 pub fn node_run(command: &mut Command) -> (i32, String) {
-    let output = command.output().expect("node");
-    let said = [output.stdout, output.stderr].concat();
-    (
-        jail::code_of(output.status),
-        String::from_utf8_lossy(&said).into_owned(),
-    )
+    let command = std::mem::replace(command, Command::new("node"));
+    match finish(command, "", Duration::from_secs(120)) {
+        Ok(ended) => {
+            let code = ended.status.map_or(-1, jail::code_of);
+            (code, ended.stdout + &ended.stderr)
+        }
+        Err(error) => (-1, error.to_string()),
+    }
 }
