@@ -1,0 +1,55 @@
+//! What flowjail costs, as ratios with intervals. `tests/bench/run` starts it; it is no test.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr)] // its output is its purpose
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "flowise.rs"]
+mod flowise;
+#[path = "../kit/mod.rs"]
+mod kit;
+mod pairs;
+#[allow(dead_code)] // the tests look at more of it
+#[path = "../flowise/server.rs"]
+mod server;
+mod small;
+#[path = "../flowise/trees.rs"]
+mod trees;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let chosen: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with("--"))
+        .collect();
+    let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|c| c == name);
+    let parts: [(&str, fn() -> Result<(), String>); 5] = [
+        ("size", size),
+        ("start", small::start_and_end),
+        ("calls", small::per_call),
+        ("boot", small::node_boot),
+        ("flowise", || flowise::throughput("3.1.4", 12)),
+    ];
+    let mut code = ExitCode::SUCCESS;
+    for (name, part) in parts.into_iter().filter(|(name, _)| wanted(name)) {
+        if let Err(why) = part() {
+            eprintln!("{name}: not measured: {why}");
+            code = ExitCode::FAILURE;
+        }
+    }
+    kit::scratch::remove_shared();
+    code
+}
+
+/// The binary that is measured.
+fn size() -> Result<(), String> {
+    let bytes = std::fs::metadata(kit::jail::binary())
+        .map_err(|e| e.to_string())?
+        .len();
+    println!(
+        "size of the binary: {:.2} MiB",
+        bytes as f64 / 1024.0 / 1024.0
+    );
+    Ok(())
+}

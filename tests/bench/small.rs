@@ -1,0 +1,178 @@
+//! Start and end of a small program, cost per call, node's boot.
+
+use crate::kit::jail::binary;
+use crate::kit::scratch::Scratch;
+use crate::kit::who::on_path;
+use crate::pairs::{Aim, Pairs};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+type Result<T> = std::result::Result<T, String>;
+
+/// A command with nothing on its streams; the standard library uses posix_spawn for it.
+fn quiet(program: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// Milliseconds from spawn to the end.
+fn wall(command: &mut Command) -> Result<f64> {
+    let begun = Instant::now();
+    let status = command.status().map_err(|e| e.to_string())?;
+    let took = begun.elapsed().as_secs_f64() * 1e3;
+    if status.success() {
+        Ok(took)
+    } else {
+        Err(format!("{command:?}: {status}"))
+    }
+}
+
+/// Milliseconds of CPU that the command and all below it took.
+fn cpu(command: &mut Command) -> Result<f64> {
+    let used = || -> Result<f64> {
+        let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|e| e.to_string())?;
+        let total = usage.user_time() + usage.system_time();
+        Ok(total.num_microseconds() as f64 / 1e3)
+    };
+    let before = used()?;
+    wall(command)?;
+    Ok(used()? - before)
+}
+
+/// /bin/true: with every layer, without a jail, and in bubblewrap with the same binds.
+pub fn start_and_end() -> Result<()> {
+    let jailed = || {
+        wall(&mut quiet(
+            binary(),
+            &["run", "--profile", "base", "--", "/bin/true"],
+        ))
+    };
+    let plain = || wall(&mut quiet(Path::new("/bin/true"), &[]));
+    Pairs::measure(200, jailed, plain)?.print(
+        "start+end of /bin/true, plain spawn",
+        ["flowjail", "plain"],
+        "ms",
+        None,
+    );
+    let Some(bwrap) = on_path("bwrap") else {
+        println!("start+end of /bin/true against bwrap: not measured, bwrap is not installed");
+        return Ok(());
+    };
+    let binds = binds()?;
+    let mut words = vec![
+        "--unshare-all",
+        "--share-net",
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+    ];
+    words.extend(["--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev"]);
+    for (from, to) in &binds {
+        words.extend(["--ro-bind-try", from, to]);
+    }
+    words.extend(["--", "/bin/true"]);
+    let theirs = || wall(&mut quiet(&bwrap, &words));
+    let label = format!("start+end of /bin/true, bwrap, {} binds", binds.len());
+    Pairs::measure(200, jailed, theirs)?.print(
+        &label,
+        ["flowjail", "bwrap"],
+        "ms",
+        Some(Aim::AtMost(0.8)),
+    );
+    Ok(())
+}
+
+/// What the plan binds, source and target.
+fn binds() -> Result<Vec<(String, String)>> {
+    let args = ["plan", "--json", "--profile", "base", "--", "/bin/true"];
+    let output = Command::new(binary())
+        .args(args)
+        .output()
+        .map_err(|e| e.to_string())?;
+    let plan: serde_json::Value =
+        serde_json::from_slice(&output.stdout).map_err(|e| format!("plan --json: {e}"))?;
+    let mut binds = Vec::new();
+    collect_binds(&plan["mounts"], &mut binds);
+    if binds.is_empty() {
+        Err("no binds in plan --json".into())
+    } else {
+        Ok(binds)
+    }
+}
+
+fn collect_binds(value: &serde_json::Value, into: &mut Vec<(String, String)>) {
+    let text = |key: &str| value[key].as_str().map(str::to_owned);
+    match value {
+        serde_json::Value::Array(items) => items.iter().for_each(|v| collect_binds(v, into)),
+        serde_json::Value::Object(map) => match (text("source"), text("target")) {
+            (Some(from), Some(to)) => into.push((from, to)),
+            _ => map.values().for_each(|v| collect_binds(v, into)),
+        },
+        _ => {}
+    }
+}
+
+/// openat, getppid and fcntl, bare and jailed.
+pub fn per_call() -> Result<()> {
+    let scratch = Scratch::new();
+    let program = scratch.at("calls");
+    let gcc = on_path("gcc").ok_or("gcc is not installed")?;
+    // The measuring user may not be able to read the clone.
+    let source = scratch.file("calls.c", include_str!("calls.c"));
+    let built = Command::new(gcc)
+        .args(["-O1", "-static", "-o"])
+        .args([&program, &source])
+        .status();
+    if !built.is_ok_and(|s| s.success()) {
+        return Err("calls.c does not compile".into());
+    }
+    let path = program.display().to_string();
+    let profile = format!("extends = [\"base\"]\n[files]\nread = [{path:?}]\n");
+    let profile = scratch.file("calls.toml", &profile).display().to_string();
+    let jailed = ["run", "--profile", &profile, "--", &path, "200000"];
+    for (index, name) in ["openat+close", "getppid", "fcntl"].into_iter().enumerate() {
+        let jailed = || nanoseconds(binary(), &jailed, index);
+        let bare = || nanoseconds(&program, &["200000"], index);
+        Pairs::measure(12, jailed, bare)?.print(name, ["jailed", "bare"], "ns", None);
+    }
+    Ok(())
+}
+
+fn nanoseconds(program: &Path, args: &[&str], line: usize) -> Result<f64> {
+    let output = quiet(program, args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .output();
+    let output = output.map_err(|e| e.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let number = text.lines().nth(line).and_then(|l| l.parse().ok());
+    number.ok_or_else(|| format!("no number: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// `node -e 0`: CPU of everything that is started for it.
+pub fn node_boot() -> Result<()> {
+    let node = on_path("node").ok_or("node is not installed")?;
+    let path = node.display().to_string();
+    let jailed_words = ["run", "--profile", "node", "--", &path, "-e", "0"];
+    let jailed = || cpu(&mut quiet(binary(), &jailed_words));
+    let bare = || cpu(&mut quiet(&node, &["-e", "0"]));
+    Pairs::measure(30, jailed, bare)?.print(
+        "node -e 0, CPU of all processes",
+        ["jailed", "bare"],
+        "ms",
+        None,
+    );
+    let jailed = || wall(&mut quiet(binary(), &jailed_words));
+    let bare = || wall(&mut quiet(&node, &["-e", "0"]));
+    Pairs::measure(30, jailed, bare)?.print("node -e 0, wall", ["jailed", "bare"], "ms", None);
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! One Flowise that runs: bare, or in a jail.
+
+use crate::common::start::finish;
+use crate::kit::jail::{self, Ended, Jail};
+use crate::kit::procs::{self, Proc};
+use crate::kit::scratch::Scratch;
+use crate::kit::who::{Who, on_path};
+use crate::kit::{self};
+use nix::sys::signal::Signal;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Long enough for a loaded machine with an empty data directory.
+const READY: Duration = Duration::from_secs(150);
+/// Flowise takes up to 30 s to stop, and the jail grants it 35.
+const STOPPED: Duration = Duration::from_secs(45);
+
+/// Where Flowise and its interpreter lie, and who the jailed Flowise may talk to.
+#[derive(Clone)]
+pub struct Site {
+    /// The tree that holds node_modules/flowise.
+    pub install: PathBuf,
+    /// The interpreter.
+    pub node: PathBuf,
+    /// The mock LLM's port on loopback.
+    pub mock_port: u16,
+}
+
+/// A Flowise that answers.
+pub struct Server {
+    jail: Jail,
+    /// node itself, as the host numbers it.
+    pub node: Proc,
+    /// Its address.
+    pub base: String,
+    /// From spawn to the first pong.
+    pub ready: Duration,
+    /// The events, where it is jailed.
+    pub events: PathBuf,
+}
+
+/// How one Flowise is started.
+pub struct Start<'a> {
+    /// What to call its files.
+    pub name: &'a str,
+    /// Started by whom.
+    pub who: Who,
+    /// In a jail or not.
+    pub jailed: bool,
+    /// The directory called `.flowise`.
+    pub data: &'a Path,
+}
+
+impl Server {
+    /// Starts Flowise and waits for its first pong.
+    pub fn start(site: &Site, scratch: &Scratch, start: &Start) -> Result<Self, String> {
+        let port = free_port();
+        let events = scratch
+            .dir_of(start.who, "events")
+            .join(format!("{}.jsonl", start.name));
+        let mut command = if start.jailed {
+            jailed(site, start, port, &events)
+        } else {
+            bare(site, start, port)
+        };
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let begun = Instant::now();
+        let mut jail = Jail::start(scratch, start.name, command);
+        wait_for_pong(&mut jail, port).map_err(|e| format!("{}: {e}", start.name))?;
+        let ready = begun.elapsed();
+        let node = if start.jailed {
+            jail.program()?
+        } else {
+            procs::get(jail.pid()).ok_or("bare node is gone")?
+        };
+        Ok(Self {
+            jail,
+            node,
+            base: format!("http://127.0.0.1:{port}"),
+            ready,
+            events,
+        })
+    }
+
+    /// The supervisor (bare: node) and everything below it.
+    pub fn tree(&self) -> Vec<Proc> {
+        self.jail.tree()
+    }
+
+    /// What flowjail said up to now.
+    pub fn stderr(&self) -> String {
+        self.jail.stderr()
+    }
+
+    /// SIGTERM, as `docker stop` and systemd send it, and the end.
+    pub fn stop(mut self) -> Result<(Ended, Vec<Proc>), String> {
+        let tree = self.tree();
+        self.jail.signal(Signal::SIGTERM);
+        let ended = self.jail.end(STOPPED)?;
+        Ok((ended, procs::survivors(&tree, Duration::from_secs(2))))
+    }
+}
+
+/// Flowise as its own documents start it, with the data directory where the jail has it.
+fn bare(site: &Site, start: &Start, port: u16) -> Command {
+    let home = start.data.parent().expect("a parent of .flowise");
+    let mut command = start.who.command(&site.node);
+    command
+        .arg(site.install.join("node_modules/flowise/bin/run"))
+        .arg("start")
+        .env("HOME", home)
+        // Its command line asks for the account otherwise, and the tests' plain uid has none.
+        .env("SHELL", "/bin/sh")
+        .env("LOG_PATH", start.data.join("logs"))
+        .env("HOST", "127.0.0.1")
+        .env("PORT", port.to_string())
+        .current_dir(home);
+    command
+}
+
+/// The same below flowjail: the main job as a person would type it.
+fn jailed(site: &Site, start: &Start, port: u16, events: &Path) -> Command {
+    let set = |name: &str, value: &Path| format!("{name}={}", value.display());
+    let mut command = jail::flowjail(start.who, &["run", "--profile", "flowise"]);
+    command
+        .args(["--name", start.name])
+        .args(["--set", &set("data", start.data)])
+        .args(["--add-host", "mock.test=127.0.0.1"])
+        .args(["--allow-private", &format!("mock.test:{}", site.mock_port)])
+        .args(["--publish", &format!("127.0.0.1:{port}")])
+        .arg("--events")
+        .arg(events)
+        .arg("--")
+        .arg(&site.node)
+        .arg(site.install.join("node_modules/flowise/bin/run"))
+        .arg("start");
+    command
+}
+
+/// A port that nobody holds at this moment.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    listener.local_addr().expect("address").port()
+}
+
+fn wait_for_pong(jail: &mut Jail, port: u16) -> Result<(), String> {
+    let mut early = None;
+    let answered = kit::wait_for(READY, || {
+        if let Some(status) = jail.child.try_wait().expect("wait") {
+            early = Some(status);
+            return Some(());
+        }
+        pong(port).then_some(())
+    });
+    match (early, answered) {
+        (Some(status), _) => Err(format!(
+            "ended before it answered: {status}\n{}",
+            jail.stderr()
+        )),
+        (None, None) => Err(format!("no answer in {READY:?}\n{}", jail.stderr())),
+        (None, Some(())) => Ok(()),
+    }
+}
+
+/// Whether /api/v1/ping says pong.
+fn pong(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return false;
+    };
+    let request =
+        format!("GET /api/v1/ping HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+    let mut answer = String::new();
+    stream.write_all(request.as_bytes()).is_ok()
+        && stream.read_to_string(&mut answer).is_ok()
+        && answer.ends_with("pong")
+}
+
+/// The mock LLM on loopback, ended with the value.
+pub struct Mock {
+    child: std::process::Child,
+    /// Where it listens.
+    pub port: u16,
+}
+
+impl Mock {
+    /// Starts it on a free port.
+    pub fn start() -> Self {
+        let port = free_port();
+        let child = node_script("mock-llm.mjs")
+            .arg(port.to_string())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("mock-llm");
+        kit::wait_for(Duration::from_secs(20), || {
+            TcpStream::connect(("127.0.0.1", port)).ok()
+        })
+        .expect("the mock LLM listens");
+        Self { child, port }
+    }
+}
+
+impl Drop for Mock {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `node tests/flowise/NAME`, on the tester's side.
+pub fn node_script(name: &str) -> Command {
+    let mut command = Command::new(on_path("node").expect("node on the PATH"));
+    command
+        .arg(
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("tests/flowise")
+                .join(name),
+        )
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a script of this directory: its exit code and all that it said. What takes longer than two minutes
+/// hangs.
+pub fn node_run(command: &mut Command) -> (i32, String) {
+    let command = std::mem::replace(command, Command::new("node"));
+    match finish(command, "", Duration::from_secs(120)) {
+        Ok(ended) => {
+            let code = ended.status.map_or(-1, jail::code_of);
+            (code, ended.stdout + &ended.stderr)
+        }
+        Err(error) => (-1, error.to_string()),
+    }
+}

@@ -1,0 +1,82 @@
+// The jailed program of the lifecycle tests: does one small thing, as its first argument says.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t got;
+static void note(int sig) { got = sig; }
+static void on(int sig) { struct sigaction a = {.sa_handler = note}; sigaction(sig, &a, 0); }
+static void say(const char *s) { if (write(1, s, strlen(s)) < 0) _exit(98); }
+static void naps(long ms) { struct timespec t = {ms / 1000, ms % 1000 * 1000000}; nanosleep(&t, 0); }
+
+// keyctl(KEYCTL_GET_KEYRING_ID, ...): a call that no profile allows and that harms nobody.
+static long denied(void) { return syscall(SYS_keyctl, 0L, -3L, 0L, 0L, 0L); }
+
+static int ends_on(int sig, int code) {
+    on(sig); say("ready\n");
+    while (got != sig) naps(1000);
+    return code;
+}
+
+static int deaf(void) { // until SIGKILL
+    int sigs[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+    for (unsigned i = 0; i < 4; i++) signal(sigs[i], SIG_IGN);
+    say("ready\n");
+    for (;;) naps(1000);
+}
+
+static int cat(void) {
+    char b[65536]; ssize_t n;
+    if (write(2, "to stderr\n", 10) < 0) return 97;
+    while ((n = read(0, b, sizeof b)) > 0)
+        for (ssize_t o = 0, w; o < n; o += w) if ((w = write(1, b + o, n - o)) < 0) return 96;
+    return n < 0 ? 95 : 0;
+}
+
+static int descriptors(void) {
+    char line[32];
+    for (int fd = 0; fd < 1024; fd++)
+        if (fcntl(fd, F_GETFD) >= 0) { snprintf(line, sizeof line, "%d\n", fd); say(line); }
+    return 0;
+}
+
+static int tick(void) {
+    char line[64]; on(SIGWINCH);
+    for (int i = 0;; i++) {
+        if (got == SIGWINCH) {
+            struct winsize w = {0}; got = 0; ioctl(0, TIOCGWINSZ, &w);
+            snprintf(line, sizeof line, "window %ux%u\n", w.ws_row, w.ws_col); say(line);
+        }
+        snprintf(line, sizeof line, "tick %d\n", i); say(line); naps(50);
+    }
+}
+
+int main(int argc, char **argv) {
+    const char *verb = argc > 1 ? argv[1] : "exit"; int n = argc > 2 ? atoi(argv[2]) : 0; char line[96], byte;
+    if (!strcmp(verb, "exit")) return n;
+    if (!strcmp(verb, "raise")) { signal(n, SIG_DFL); raise(n); return 99; }
+    if (!strcmp(verb, "ends-on")) return ends_on(n, atoi(argv[3]));
+    if (!strcmp(verb, "deaf")) return deaf();
+    if (!strcmp(verb, "waits")) { say("ready\n"); for (;;) naps(1000); }
+    if (!strcmp(verb, "cat")) return cat();
+    if (!strcmp(verb, "descriptors")) return descriptors();
+    if (!strcmp(verb, "tick")) return tick();
+    if (!strcmp(verb, "mark")) { int fd = open(argv[2], O_CREAT | O_WRONLY, 0600); return fd < 0 ? errno : 0; }
+    if (!strcmp(verb, "denied")) {
+        for (int i = 0; i < n; i++) if (denied() != -1) return 94;
+        snprintf(line, sizeof line, "errno %d\n", errno); say(line); return 0;
+    }
+    if (!strcmp(verb, "denied-forever")) { say("ready\n"); for (;;) denied(); }
+    if (!strcmp(verb, "denied-after-byte")) { say("ready\n"); if (read(0, &byte, 1) != 1) return 93; denied(); say("answered\n"); return 0; }
+    if (!strcmp(verb, "exec")) { execv(argv[2], argv + 2); snprintf(line, sizeof line, "errno %d\n", errno); say(line); return 0; }
+    if (!strcmp(verb, "id")) { snprintf(line, sizeof line, "uid %d pid %d\n", getuid(), getpid()); say(line); return 0; }
+    fprintf(stderr, "actor: what is %s?\n", verb); return 92;
+}
