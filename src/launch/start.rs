@@ -194,7 +194,7 @@ impl Drop for Unfinished {
 /// Waits until the workload is about to execute, and takes its listener.
 fn await_workload(recipe: &Recipe, jail: &Unfinished) -> Result<Option<OwnedFd>, Failure> {
     let settled = recipe.page.wait(PATIENCE, |page| {
-        page.executing.load(SeqCst) == 1 || page.failed().is_some() || jail.ended()
+        page.executing.load(SeqCst) == 1 || page.failure.load(SeqCst) != 0 || jail.ended()
     });
     let page = &recipe.page;
     if page.executing.load(SeqCst) == 1 && page.failed().is_none() {
