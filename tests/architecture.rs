@@ -30,6 +30,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
             "supervisor",
             "events",
             "install",
+            "sys",
         ],
     ),
     ("main.rs", &[]),

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::terminal::tame;
-use crate::events::Denial;
+use crate::events::{Denial, advice};
 use crate::plan::Plan;
 use crate::supervisor::Outcome;
 
@@ -63,7 +63,10 @@ fn write_end(out: &mut String, plan: &Plan, outcome: &Outcome) -> std::fmt::Resu
     for (denial, tally) in kinds.iter().take(MAX_LISTED) {
         let (what, allow) = describe(denial);
         writeln!(out, "  {what} ({})", times(tally.count))?;
-        writeln!(out, "    to allow it: {allow}")?;
+        match allow.is_empty() {
+            true => writeln!(out, "    no profile should allow it")?,
+            false => writeln!(out, "    to allow it: {}", tame(&allow))?,
+        }
     }
     if kinds.len() > MAX_LISTED || beyond > 0 {
         let rest = kinds.len().saturating_sub(MAX_LISTED);
@@ -82,22 +85,22 @@ fn describe(denial: &Denial) -> (String, String) {
             let words = tame(&argv.join(" "));
             (
                 format!("start of the program {}: {words}", tame(path)),
-                format!("[exec] programs = [{path:?}]"),
+                advice::for_exec(path),
             )
         }
-        Denial::Call { syscall, key } if key.is_empty() => (
-            format!("system call {syscall}"),
-            format!("[syscalls] allow = [\"{syscall}\"]"),
-        ),
-        Denial::Call { syscall, key } => {
-            let args: Vec<String> = key.iter().map(|arg| format!("{arg:#x}")).collect();
-            let when = format!(
-                "[syscalls] allow = [{{ name = \"{syscall}\", when = \"arg0 == {:#x}\" }}]",
-                key[0]
-            );
+        Denial::Call { syscall, tested } => {
+            let args: Vec<String> = tested
+                .iter()
+                .map(|(arg, value)| format!("arg{arg} {value:#x}"))
+                .collect();
+            let with = if args.is_empty() {
+                String::new()
+            } else {
+                format!(" with {}", args.join(", "))
+            };
             (
-                format!("system call {syscall}({}, ...)", args.join(", ")),
-                when,
+                format!("system call {syscall}{with}"),
+                advice::for_call(syscall, tested),
             )
         }
     }

@@ -43,6 +43,7 @@ const FAILED: u8 = 125;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    crate::sys::process::settle_signals();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -2,18 +2,20 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use clap::Args;
 
 use super::digest;
-use super::terminal::{fail, say};
+use super::terminal::{Terminal, fail, say};
 use crate::events::Sink;
 use crate::host::{self, Host, Request};
 use crate::launch::{self, Failure};
-use crate::plan::{self, Plan, Refusals, Runner};
+use crate::plan::{self, Plan, Refusals};
 use crate::profile::{self, Overlay};
 use crate::supervisor;
+use crate::sys::process;
 
 /// Flags that say which jail, each the same as its line in a profile.
 #[derive(Args, Debug, Clone, Default)]
@@ -82,9 +84,14 @@ pub fn run(args: &RunArgs) -> u8 {
 pub fn jail(flags: &JailFlags, command: &[String]) -> Result<u8, Stopped> {
     let (host, plan) = resolve(flags, command, false)?;
     refuse_directories()?;
-    let sink = Sink::new(flags.events.as_deref().map(open_events).transpose()?);
+    let sink = Sink::new(open_events(flags, &plan)?);
+    let terminal = Terminal::of_stdin(&plan);
     say(digest::start(&plan));
-    let outcome = start(&plan, sink).map_err(|failure| Stopped(explain(&failure, &host)))?;
+    let outcome = start(&plan, sink).map_err(|failure| {
+        terminal.restore();
+        Stopped(explain(&failure, &host))
+    })?;
+    terminal.restore();
     say(digest::end(&plan, &outcome));
     Ok(outcome.code)
 }
@@ -142,41 +149,54 @@ fn refuse_directories() -> Result<(), Stopped> {
 /// A failed launch; where no namespaced jail can be had at all, that is a refusal with its usual causes.
 fn explain(failure: &Failure, host: &Host) -> u8 {
     let code = fail(failure.exit, failure, None);
-    if failure.runner != Some(Runner::Workload)
+    if failure.concerns_namespaces()
         && let Err(block) = host::probe_namespaces()
     {
-        say(Refusals(vec![plan::refuse_namespaces(
-            block,
-            host.container,
-        )]));
+        let refusal = plan::refuse_namespaces(block, host.container);
+        say(Refusals(vec![refusal]));
     }
     code
 }
 
-/// Opens the file, or takes the descriptor, that `--events` names.
-fn open_events(name: &str) -> Result<File, Stopped> {
-    let path = match name.strip_prefix("fd:") {
-        Some(number) if number.parse::<u32>().is_ok() => {
-            PathBuf::from(format!("/proc/self/fd/{number}"))
-        }
-        Some(_) => {
-            return Err(Stopped(fail(
-                super::FAILED,
-                format!("--events {name}: not a descriptor's number"),
-                None,
-            )));
-        }
-        None => PathBuf::from(name),
+/// Opens what `--events` names.
+fn open_events(flags: &JailFlags, plan: &Plan) -> Result<Option<File>, Stopped> {
+    let Some(name) = &flags.events else {
+        return Ok(None);
     };
-    let opened = File::options()
-        .append(true)
-        .create(!name.starts_with("fd:"))
-        .open(&path);
-    opened.map_err(|error| {
-        Stopped(fail(
+    match events_file(name, plan) {
+        Ok(file) => Ok(Some(file)),
+        Err(why) => Err(Stopped(fail(
             super::FAILED,
-            format!("--events {name}: {error}"),
+            format!("--events {name}: {why}"),
             None,
-        ))
-    })
+        ))),
+    }
+}
+
+/// A descriptor that the caller left open, or a file outside of what the jail writes; no symbolic link at its end.
+fn events_file(name: &str, plan: &Plan) -> Result<File, String> {
+    if let Some(number) = name.strip_prefix("fd:") {
+        let number = number
+            .parse()
+            .map_err(|_| "not a descriptor's number".to_owned())?;
+        let file = process::duplicate(number).map_err(|errno| errno.desc().to_owned())?;
+        return Ok(File::from(file));
+    }
+    let path = Path::new(name);
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let place = std::fs::canonicalize(parent.unwrap_or(Path::new(".")))
+        .map_err(|error| error.to_string())?;
+    if plan.writes_below(&place) {
+        return Err("lies in a directory that the jail writes".into());
+    }
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let mut options = File::options();
+    options
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(flags);
+    options.open(path).map_err(|error| error.to_string())
 }

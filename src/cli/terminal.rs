@@ -2,7 +2,13 @@
 #![forbid(unsafe_code)]
 
 use std::fmt::Display;
-use std::io::Write;
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use nix::unistd::{Pid, getpgrp, tcgetpgrp};
+
+use crate::plan::Plan;
 
 /// Data for the next program in the pipe.
 pub fn out(text: impl Display) {
@@ -23,15 +29,52 @@ pub fn fail(code: u8, message: impl Display, hint: Option<&str>) -> u8 {
     code
 }
 
-/// Text of others, safe to print: control characters are shown as escapes.
+/// Text of others, safe to print: control characters, and those that reorder or hide text, are shown as escapes.
 pub fn tame(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect::<Vec<_>>()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
+    let odd = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    };
+    let mut safe = String::new();
+    for c in text.chars() {
+        if odd(c) {
+            safe.extend(c.escape_default());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// The terminal on stdin and its mode, as the jail found it.
+pub struct Terminal(Option<(Termios, Pid)>);
+
+impl Terminal {
+    /// Notes the mode. A server gets /dev/null in the terminal's place: it has nothing to read there, and a jailed
+    /// process, which is outside of the shell's job control, could read what is typed for others.
+    pub fn of_stdin(plan: &Plan) -> Terminal {
+        let stdin = std::io::stdin();
+        if !stdin.is_terminal() {
+            return Terminal(None);
+        }
+        if !plan.publish.is_empty()
+            && let Ok(null) = File::open("/dev/null")
+        {
+            // A stdin that cannot be replaced stays: nothing is lost by it but this.
+            let _ = nix::unistd::dup2_stdin(null);
+            return Terminal(None);
+        }
+        Terminal(tcgetattr(&stdin).ok().map(|mode| (mode, getpgrp())))
+    }
+
+    /// Sets the mode again, where the terminal is still ours: programs that are killed leave what they have made
+    /// of it.
+    pub fn restore(&self) {
+        if let Some((mode, group)) = &self.0
+            && tcgetpgrp(std::io::stdin()).is_ok_and(|owner| owner == *group)
+        {
+            let _ = tcsetattr(std::io::stdin(), SetArg::TCSANOW, mode);
+        }
+    }
 }

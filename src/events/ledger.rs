@@ -20,8 +20,8 @@ pub enum Denial {
     Call {
         /// Its name.
         syscall: String,
-        /// The arguments that tell denials of the same call apart.
-        key: Vec<u64>,
+        /// The arguments that the profile's rules test, by number: they tell denials of one call apart.
+        tested: Vec<(u8, u64)>,
     },
 }
 
@@ -43,7 +43,7 @@ pub struct Ledger {
     window: (Instant, u32),
 }
 
-/// Kinds that are kept apart; more are only counted.
+/// Kinds of programs, and of calls, that are kept apart.
 const MAX_KINDS: usize = 256;
 /// Lines per second.
 const MAX_RATE: u32 = 50;
@@ -63,34 +63,49 @@ impl Ledger {
     /// Counts a denial; tells the sink of the first of its kind, and of every tenfold after that.
     pub fn note(&mut self, denial: Denial, event: Event, sink: &mut Sink) {
         self.total += 1;
-        let full = self.kinds.len() >= MAX_KINDS;
-        if full && !self.kinds.contains_key(&denial) {
+        if self.is_full_for(&denial) {
+            // Beyond the kinds that are kept apart every denial is a line of its own, as fast as lines may come.
             self.beyond += 1;
+            if self.may_write() {
+                sink.write(&event);
+            } else {
+                sink.skip(1);
+            }
             return;
         }
-        let tally = self.kinds.entry(denial).or_insert_with(|| Tally {
+        let mut tally = self.kinds.remove(&denial).unwrap_or(Tally {
             count: 0,
             told: 0,
             latest: event.clone(),
         });
         tally.count += 1;
         tally.latest = with_count(event, tally.count);
-        if tally.told != 0 && tally.count < tally.told * 10 {
-            return;
+        let due = tally.told == 0 || tally.count >= tally.told * 10;
+        if due && self.may_write() {
+            tally.told = tally.count;
+            sink.write(&tally.latest);
         }
+        self.kinds.insert(denial, tally);
+    }
+
+    /// Programs and calls have a quota each, so that neither hides the other.
+    fn is_full_for(&self, denial: &Denial) -> bool {
+        let same_sort = |other: &&Denial| {
+            matches!(other, Denial::Exec { .. }) == matches!(denial, Denial::Exec { .. })
+        };
+        !self.kinds.contains_key(denial) && self.kinds.keys().filter(same_sort).count() >= MAX_KINDS
+    }
+
+    fn may_write(&mut self) -> bool {
         let (since, lines) = &mut self.window;
         if since.elapsed() > Duration::from_secs(1) {
             (*since, *lines) = (Instant::now(), 0);
         }
         *lines += 1;
-        if *lines <= MAX_RATE {
-            tally.told = tally.count;
-            sink.write(&tally.latest);
-        }
+        *lines <= MAX_RATE
     }
 
-    /// Tells the final count of every kind whose last line is out of date; what was never told apart counts as
-    /// dropped.
+    /// Tells the final count of every kind whose last line is out of date.
     pub fn settle(&mut self, sink: &mut Sink) {
         for tally in self
             .kinds
@@ -100,7 +115,6 @@ impl Ledger {
             sink.write(&tally.latest);
             tally.told = tally.count;
         }
-        sink.skip(self.beyond);
     }
 
     /// Denials in all.

@@ -1,6 +1,7 @@
 //! What happened: events as JSON lines, each kind of denial told once and counted after that.
 #![forbid(unsafe_code)]
 
+pub mod advice;
 mod ledger;
 mod sink;
 
@@ -43,7 +44,7 @@ pub enum Event {
         pid: u32,
         /// How often this denial happened so far.
         count: u64,
-        /// The profile line that would allow it.
+        /// The profile line that would allow it; empty where none should.
         allow: String,
     },
     /// The start of another program was refused.
@@ -56,7 +57,7 @@ pub enum Event {
         pid: u32,
         /// How often this denial happened so far.
         count: u64,
-        /// The profile line that would allow it.
+        /// The profile line that would allow it; empty where none should.
         allow: String,
     },
     /// The jail ended.
@@ -70,4 +71,32 @@ pub enum Event {
         /// Lines that are missing from this stream, because they came too fast or nobody read them.
         dropped: u64,
     },
+}
+
+impl Event {
+    /// Cuts the words of a command line to `most` bytes each, and the number of words to 32 and then to `most`.
+    fn shorten(&mut self, most: usize) {
+        let (path, argv, allow) = match self {
+            Event::Start { argv, .. } => (None, argv, None),
+            Event::DeniedExec {
+                path, argv, allow, ..
+            } => (Some(path), argv, Some(allow)),
+            Event::DeniedCall { .. } | Event::Exit { .. } => return,
+        };
+        if most == usize::MAX {
+            return;
+        }
+        argv.truncate(most.min(32));
+        argv.iter_mut().for_each(|word| cut(word, most));
+        path.into_iter().for_each(|path| cut(path, 400));
+        allow.into_iter().for_each(String::clear);
+    }
+}
+
+fn cut(text: &mut String, most: usize) {
+    if text.len() > most {
+        let end = (0..=most).rev().find(|&at| text.is_char_boundary(at));
+        text.truncate(end.unwrap_or(0));
+        text.push_str("...");
+    }
 }

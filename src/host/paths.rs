@@ -21,6 +21,8 @@ pub struct PathFact {
     pub gid: u32,
     /// Permission bits.
     pub mode: u32,
+    /// Device and inode, to know it again.
+    pub inode: (u64, u64),
     /// Whether root alone can rename or replace any part of the path.
     pub ancestors_are_roots: bool,
 }
@@ -49,12 +51,13 @@ pub fn look(path: &Path) -> PathFact {
         uid: 0,
         gid: 0,
         mode: 0o755,
+        inode: (0, 0),
         ancestors_are_roots: true,
     };
     let mut rest: Vec<PathBuf> = parts(path);
     while let Some(part) = rest.pop() {
         if part.as_os_str() == ".." {
-            fact.real.pop();
+            up(&mut fact);
             continue;
         }
         // In a sticky directory nobody but root replaces what root owns; each part's owner has its own turn.
@@ -77,13 +80,23 @@ pub fn look(path: &Path) -> PathFact {
             }
             if target.is_absolute() {
                 fact.real = PathBuf::from("/");
-            } else {
-                fact.real.pop();
             }
+            up(&mut fact);
             rest.extend(parts(&target));
         }
     }
     fact
+}
+
+/// To the directory above, and what that is.
+fn up(fact: &mut PathFact) {
+    fact.real.pop();
+    let above = if fact.real.as_os_str().is_empty() {
+        PathBuf::from("/")
+    } else {
+        fact.real.clone()
+    };
+    note(fact, &above);
 }
 
 fn parts(path: &Path) -> Vec<PathBuf> {
@@ -101,6 +114,7 @@ fn note(fact: &mut PathFact, here: &Path) -> Option<std::fs::Metadata> {
         Ok(metadata) => {
             (fact.uid, fact.gid, fact.mode) =
                 (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
+            fact.inode = (metadata.dev(), metadata.ino());
             fact.kind = kind_of(&metadata);
             Some(metadata)
         }

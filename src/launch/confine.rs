@@ -13,6 +13,7 @@ use crate::sys::{environment, notify};
 /// init: no capabilities, no_new_privs, not dumpable, no descriptor, no file, and the few system calls of pid 1.
 pub fn confine_init(recipe: &Recipe) -> Result<(), Errno> {
     close_from(0)?;
+    environment::wipe();
     caps::seal()?;
     drop_privilege()?;
     if let Some(landlock) = &recipe.plan.landlock {

@@ -8,7 +8,6 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, setsid};
 
 use super::confine;
@@ -81,7 +80,9 @@ fn apply(
 /// What init makes in the new root is for everyone in the jail to see.
 fn take_ids(recipe: &Recipe) -> Result<(), Errno> {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    ids::take(&recipe.plan.ids)
+    ids::take(&recipe.plan.ids)?;
+    // A change of ids wipes it.
+    process::die_with_supervisor(recipe.supervisor_pidfd.as_fd())
 }
 
 fn fork_workload(recipe: &Recipe) -> Result<Pid, Errno> {
@@ -108,16 +109,10 @@ fn reap(recipe: &Recipe, workload: Pid) -> ! {
             Ok(Signal::SIGCHLD) | Err(_) => {}
             Ok(signal) => forward(recipe, workload, signal),
         }
-        loop {
-            match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
-                Ok(status) if status.pid() == Some(workload) => {
-                    if let Some(word) = word_of(status) {
-                        recipe.page.status.store(word, SeqCst);
-                        sys_process::exit_now(0);
-                    }
-                }
-                Ok(WaitStatus::StillAlive) | Err(_) => break,
-                Ok(_) => {}
+        while let Some((pid, status)) = sys_process::reap_one() {
+            if pid == workload.as_raw() {
+                recipe.page.status.store(status, SeqCst);
+                sys_process::exit_now(0);
             }
         }
     }
@@ -137,13 +132,4 @@ fn forward(recipe: &Recipe, workload: Pid, signal: Signal) {
     };
     // ESRCH: it has just ended, and SIGCHLD is on its way.
     let _ = kill(target, signal);
-}
-
-/// An ended child's status in the form of waitpid(2); none while it lives.
-fn word_of(status: WaitStatus) -> Option<i32> {
-    match status {
-        WaitStatus::Exited(_, code) => Some(code << 8),
-        WaitStatus::Signaled(_, signal, _) => Some(signal as i32),
-        _ => None,
-    }
 }

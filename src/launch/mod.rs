@@ -61,6 +61,17 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether a host without namespaces fails like this.
+    pub fn concerns_namespaces(&self) -> bool {
+        use Errno::{EACCES, EINVAL, ENOSPC, ENOSYS, EPERM, EUSERS};
+        let refused = self
+            .errno
+            .is_some_and(|errno| [EACCES, EINVAL, ENOSPC, ENOSYS, EPERM, EUSERS].contains(&errno));
+        refused && self.runner != Some(Runner::Workload)
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         match self.step {

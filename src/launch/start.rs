@@ -12,6 +12,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
 use super::recipe::{Recipe, instructions};
 use super::{Failure, Launched, confine, init};
+use crate::layers::process::die_with_parent;
 use crate::layers::{ids, mounts};
 use crate::plan::{Plan, Step};
 use crate::profile::Layer;
@@ -159,11 +160,15 @@ impl Unfinished {
     /// `vm.memfd_noexec` belongs to a pid namespace and takes the host's root in it to set: a process for it.
     fn refuse_memfd_exec(&self) -> Result<(), Errno> {
         let pidfd = self.0.as_ref().ok_or(Errno::ESRCH)?;
+        let parent = nix::unistd::getpid();
+        // Not a copy of the descriptor table: one of what init has open for writing would keep its root busy.
+        let shared = CloneFlags::CLONE_FILES.bits() as u64;
         let enter = || {
+            die_with_parent(parent)?;
             nix::sched::setns(pidfd, CloneFlags::CLONE_NEWPID)?;
-            reap(process::fork(0)?, mounts::memfd_noexec)
+            reap(process::fork(shared)?, mounts::memfd_noexec)
         };
-        reap(process::fork(0)?, enter)
+        reap(process::fork(shared)?, enter)
     }
 }
 

@@ -31,7 +31,7 @@ fn apply(recipe: &Recipe, step: &Step, init: Pid) -> Result<(), Errno> {
         Step::Limit(_, resource, value) => sys_process::limit(*resource, *value),
         Step::DropIds => ids::take(&plan.ids),
         Step::DropCapabilities => caps::drop_all(),
-        Step::TieToInit => process::die_with_init(init),
+        Step::TieToInit => process::die_with_parent(init),
         Step::WorkingDirectory => nix::unistd::chdir(&plan.cwd),
         Step::NoNewPrivs => set_no_new_privs(),
         Step::Landlock => plan.landlock.as_ref().map_or(Ok(()), landlock::enforce),

@@ -8,9 +8,10 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::{Gid, Uid, getpid, seteuid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Pid, Uid, getpid, seteuid, setgroups, setresgid, setresuid};
 
 use super::io_errno;
+use super::process::die_with_parent;
 use crate::plan::IdPlan;
 use crate::sys::process::{self, Forked};
 
@@ -66,10 +67,9 @@ pub fn take(ids: &IdPlan) -> Result<(), Errno> {
 
 /// A user namespace that shows the ids `on_disk` (uid, gid) as the workload's, for an idmapped mount.
 pub fn mapping(ids: &IdPlan, on_disk: (u32, u32)) -> Result<OwnedFd, Errno> {
+    let parent = getpid();
     let (pid, pidfd) = match process::fork(CloneFlags::CLONE_NEWUSER.bits() as u64)? {
-        Forked::Child => loop {
-            nix::unistd::pause();
-        },
+        Forked::Child => idle(parent),
         Forked::Parent { pid, pidfd } => (pid, pidfd),
     };
     let namespace = write(pid, "uid_map", format!("{} {} 1", on_disk.0, ids.uid))
@@ -80,4 +80,14 @@ pub fn mapping(ids: &IdPlan, on_disk: (u32, u32)) -> Result<OwnedFd, Errno> {
     process::send_signal(&pidfd, Signal::SIGKILL)?;
     waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED)?;
     namespace.map(OwnedFd::from)
+}
+
+/// Keeps a namespace alive until it is killed, or until its parent ends.
+fn idle(parent: Pid) -> ! {
+    if die_with_parent(parent).is_err() {
+        process::exit_now(1);
+    }
+    loop {
+        nix::unistd::pause();
+    }
 }

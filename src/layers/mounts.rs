@@ -45,6 +45,14 @@ pub fn open_trees(mounts: &[Mount], ids: &IdPlan) -> Result<Vec<OwnedFd>, Errno>
 
 fn open_tree(tree: &Tree, ids: &IdPlan) -> Result<OwnedFd, Errno> {
     let opened = mount::clone_tree(&tree.source)?;
+    let stat = nix::sys::stat::fstat(&opened)?;
+    if tree
+        .inode
+        .is_some_and(|seen| seen != (stat.st_dev, stat.st_ino))
+    {
+        // Someone has put another file in its place since the plan was made.
+        return Err(Errno::ESTALE);
+    }
     if let Some(on_disk) = tree.owned_by_root {
         mount::map_ids(&opened, &ids::mapping(ids, on_disk)?)?;
     }

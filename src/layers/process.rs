@@ -38,10 +38,10 @@ pub fn die_with_supervisor(supervisor: BorrowedFd) -> Result<(), Errno> {
     }
 }
 
-/// SIGKILL when init ends; ESRCH when it ended already.
-pub fn die_with_init(init: Pid) -> Result<(), Errno> {
+/// SIGKILL when the parent, which is this process, ends; ESRCH when it ended already.
+pub fn die_with_parent(parent: Pid) -> Result<(), Errno> {
     set_pdeathsig(Signal::SIGKILL)?;
-    if getppid() == init {
+    if getppid() == parent {
         Ok(())
     } else {
         Err(Errno::ESRCH)

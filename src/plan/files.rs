@@ -30,6 +30,8 @@ pub struct Grant {
     pub source: PathBuf,
     /// Where the jail sees it.
     pub at: PathBuf,
+    /// Device and inode, as they were when flowjail looked.
+    pub inode: (u64, u64),
     /// Whether it is a directory.
     pub directory: bool,
     /// Whether it may be written.
@@ -84,7 +86,8 @@ pub fn resolve(profile: &Profile, host: &Host, ids: &IdPlan) -> Result<Files, Ve
         .cwd
         .as_ref()
         .and_then(|entry| collector.expand(&entry.value));
-    collector.files.cwd = cwd.map_or_else(|| PathBuf::from("/"), |path| collector.seen_at(path));
+    let cwd = cwd.map(|path| collector.without_links(collector.seen_at(path)));
+    collector.files.cwd = cwd.unwrap_or_else(|| PathBuf::from("/"));
     if collector.refusals.is_empty() {
         Ok(collector.files)
     } else {
@@ -106,6 +109,21 @@ impl Collector<'_> {
         } else {
             self.host_place(&path).unwrap_or_else(|| PathBuf::from("/"))
         }
+    }
+
+    /// A place in the jail with the links that it has so far followed: what init makes there, it makes before it
+    /// has left the host's root.
+    fn without_links(&self, place: PathBuf) -> PathBuf {
+        let mut place = place;
+        for _ in 0..40 {
+            let below = |(link, _): &&(PathBuf, PathBuf)| place.starts_with(link);
+            let Some((link, target)) = self.files.links.iter().find(below) else {
+                break;
+            };
+            let rest = place.strip_prefix(link).unwrap_or(&place).to_owned();
+            place = link.parent().unwrap_or(link).join(target).join(rest);
+        }
+        place
     }
 
     fn host_place(&self, path: &PathBuf) -> Option<PathBuf> {
@@ -179,6 +197,7 @@ impl Collector<'_> {
         self.files.grants.push(Grant {
             at: at.unwrap_or_else(|| source.clone()),
             source,
+            inode: fact.inode,
             directory: fact.kind == PathKind::Directory,
             writable,
             links: false,
@@ -213,6 +232,7 @@ impl Collector<'_> {
             .as_ref()
             .and_then(|template| self.expand(template))
             .or(Some(path));
+        let at = at.map(|at| self.without_links(at));
         self.grant(&fact, at.filter(|_| self.own_root), true);
         if let Some(grant) = self.files.grants.last_mut() {
             grant.owned_by_root = owned_by_root;

@@ -40,7 +40,7 @@ pub fn resolve(
         UserChoice::Auto if !root_start => (host.uid, host.gid),
         UserChoice::Auto => match data {
             Some(fact) if fact.uid != 0 => {
-                (fact.uid, if fact.gid == 0 { fact.uid } else { fact.gid })
+                (fact.uid, if fact.gid == 0 { PLAIN_ID } else { fact.gid })
             }
             _ => (PLAIN_ID, PLAIN_ID),
         },

@@ -16,7 +16,7 @@ mod step;
 mod text;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -99,6 +99,15 @@ pub struct OwnFilters {
 }
 
 impl Plan {
+    /// Whether the jail can write at or below this place of the host.
+    pub fn writes_below(&self, place: &Path) -> bool {
+        let writable = |mount: &Mount| match mount {
+            Mount::Bind(tree) => tree.writable && place.starts_with(&tree.source),
+            _ => false,
+        };
+        self.mounts.iter().any(writable)
+    }
+
     /// Whether a layer is applied.
     pub fn has(&self, layer: Layer) -> bool {
         !self.layers_off.contains(&layer)

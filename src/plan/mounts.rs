@@ -58,6 +58,8 @@ pub struct Tree {
     pub source: PathBuf,
     /// Where the jail sees it.
     pub at: PathBuf,
+    /// Device and inode: what is opened for it must still be that; none where it is the kernel's own.
+    pub inode: Option<(u64, u64)>,
     /// Whether it is a directory.
     pub directory: bool,
     /// Whether it can be written; then nothing in it can be executed or mapped as code.
@@ -191,6 +193,7 @@ impl Tree {
         Tree {
             source: path.clone(),
             at: path,
+            inode: None,
             directory,
             writable: false,
             device: false,
@@ -203,6 +206,7 @@ fn tree(grant: &Grant) -> Tree {
     Tree {
         source: grant.source.clone(),
         at: grant.at.clone(),
+        inode: Some(grant.inode),
         directory: grant.directory,
         writable: grant.writable,
         device: grant.device,

@@ -96,9 +96,9 @@ impl Plan {
         when(!self.ids.root_start, Step::OwnNamespace);
         when(true, Step::Namespaces);
         when(true, Step::MapIds);
+        when(true, Step::Tie);
         when(true, Step::AwaitMaps);
         when(true, Step::TakeIds);
-        when(true, Step::Tie);
         when(self.has(Layer::Uts), Step::HostName);
         when(true, Step::PrivateMounts);
         when(own_root && !self.ids.root_start, Step::OpenTreesInside);

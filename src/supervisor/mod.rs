@@ -24,8 +24,6 @@ pub use signals::Watch;
 pub struct Outcome {
     /// flowjail's exit code: the command's own, or 128+n for a signal.
     pub code: u8,
-    /// The signal that ended the workload.
-    pub signal: Option<Signal>,
     /// What was blocked.
     pub ledger: Ledger,
     /// Event lines that are missing.
@@ -110,16 +108,19 @@ fn outcome(
     if page.failed().is_some() {
         return Err(step_failure(&launched.steps, page, true));
     }
-    let word = page.status.load(SeqCst);
-    let signal = match (word, init) {
-        (-1, WaitStatus::Signaled(_, signal, _)) => Some(signal),
-        (-1, _) => Some(Signal::SIGKILL),
-        (word, _) => Signal::try_from(word & 0x7f).ok(),
+    let signal = match (page.status.load(SeqCst), init) {
+        // init was killed, and everything with it.
+        (-1, WaitStatus::Signaled(_, signal, _)) => signal as i32,
+        (-1, _) => libc::SIGKILL,
+        (word, _) => word & 0x7f,
     };
-    let code = signal.map_or((word >> 8) as u8, |signal| 128 + signal as u8);
+    let code = match signal {
+        0 => (page.status.load(SeqCst) >> 8 & 0xff) as u8,
+        number => (128 + number) as u8,
+    };
     ledger.settle(&mut sink);
     let dropped = sink.dropped();
-    let name = signal.map(|signal| signal.as_str().to_owned());
+    let name = (signal != 0).then(|| signal_name(signal));
     sink.write(&Event::Exit {
         code,
         signal: name,
@@ -128,10 +129,15 @@ fn outcome(
     });
     Ok(Outcome {
         code,
-        signal,
         ledger,
         dropped,
     })
+}
+
+/// The signal's name; real-time signals have numbers only.
+fn signal_name(number: i32) -> String {
+    Signal::try_from(number)
+        .map_or_else(|_| format!("SIG{number}"), |signal| signal.as_str().into())
 }
 
 fn start_event(plan: &Plan) -> Event {

@@ -1,6 +1,7 @@
 //! Denied calls: received, decided, recorded, answered.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
@@ -8,16 +9,20 @@ use nix::errno::Errno;
 
 use super::decide::{State, Verdict};
 use super::memory;
+use crate::events::advice;
 use crate::events::{Denial, Event, Ledger, Sink};
 use crate::plan::Plan;
 use crate::sys::notify::{self, Notice, Reply};
-use crate::syscalls;
+use crate::syscalls::{self, Rule, Width};
+
+const GONE: &str = "(the caller is gone)";
+const UNREADABLE: &str = "(unreadable)";
 
 /// The loop's memory.
 pub struct Notices {
     state: State,
-    /// System calls that the profile allows with some arguments: their denials are told apart by argument.
-    by_argument: Vec<u32>,
+    /// The profile's rules that look at arguments: denials of these calls are told apart by them.
+    rules: Vec<Rule>,
     /// What was denied.
     pub ledger: Ledger,
 }
@@ -28,13 +33,13 @@ impl Notices {
         let filter = plan.filter.as_ref();
         let mediated = filter.is_some_and(|filter| filter.mediated_exec);
         let rules = filter.into_iter().flat_map(|filter| &filter.policy.allow);
-        let by_argument = rules
+        let rules = rules
             .filter(|rule| !rule.when.is_empty())
-            .map(|rule| rule.number)
+            .cloned()
             .collect();
         Notices {
             state: State::new(mediated, Instant::now()),
-            by_argument,
+            rules,
             ledger: Ledger::default(),
         }
     }
@@ -72,10 +77,10 @@ impl Notices {
         // Only what was read while the call still waited was read of the right process.
         let (path, argv) = match read {
             Ok(read) if notify::still_waits(listener, notice.id) => read,
-            Ok(_) => ("(gone)".into(), Vec::new()),
-            Err(errno) => (format!("(unreadable: {})", errno.desc()), Vec::new()),
+            Ok(_) => (GONE.into(), Vec::new()),
+            Err(_) => (UNREADABLE.into(), Vec::new()),
         };
-        let allow = format!("[exec] programs = [{path:?}]");
+        let allow = advice::for_exec(&path);
         let event = Event::DeniedExec {
             path: path.clone(),
             argv: argv.clone(),
@@ -92,22 +97,8 @@ impl Notices {
         } else {
             name.to_owned()
         };
-        let told_apart = self.by_argument.contains(&notice.number.cast_unsigned());
-        let key = if told_apart {
-            notice.args[..3]
-                .iter()
-                .map(|arg| arg & 0xffff_ffff)
-                .collect()
-        } else {
-            Vec::new()
-        };
-        let allow = match told_apart {
-            true => format!(
-                "[syscalls] allow = [{{ name = \"{syscall}\", when = \"arg0 == {:#x}\" }}]",
-                notice.args[0]
-            ),
-            false => format!("[syscalls] allow = [\"{syscall}\"]"),
-        };
+        let tested = self.tested_arguments(notice);
+        let allow = advice::for_call(&syscall, &tested);
         let event = Event::DeniedCall {
             syscall: syscall.clone(),
             args: notice.args,
@@ -115,6 +106,22 @@ impl Notices {
             count: 1,
             allow,
         };
-        self.ledger.note(Denial::Call { syscall, key }, event, sink);
+        self.ledger
+            .note(Denial::Call { syscall, tested }, event, sink);
+    }
+
+    /// The arguments of a call that rules of the profile look at, as wide as they look.
+    fn tested_arguments(&self, notice: &Notice) -> Vec<(u8, u64)> {
+        let number = notice.number.cast_unsigned();
+        let rules = self.rules.iter().filter(|rule| rule.number == number);
+        let conditions = rules.flat_map(|rule| rule.when.iter().flatten());
+        let seen = conditions.map(|condition| {
+            let value = notice.args[usize::from(condition.arg)];
+            match condition.width {
+                Width::Int => (condition.arg, value & 0xffff_ffff),
+                Width::Long => (condition.arg, value),
+            }
+        });
+        seen.collect::<BTreeMap<_, _>>().into_iter().collect()
     }
 }

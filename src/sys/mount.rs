@@ -62,7 +62,7 @@ fn set_attributes(
     let attributes = libc::mount_attr {
         attr_set: set,
         attr_clr: 0,
-        propagation: 0,
+        propagation: if recursive { libc::MS_PRIVATE } else { 0 },
         userns_fd: user_namespace.map_or(0, |fd| fd.as_raw_fd() as u64),
     };
     let mut flags = libc::AT_EMPTY_PATH;
@@ -83,7 +83,8 @@ fn set_attributes(
     Ok(())
 }
 
-/// Adds attributes to every mount of a tree (mount_setattr(2), Linux 5.12, AT_RECURSIVE).
+/// Adds attributes to every mount of a tree (mount_setattr(2), Linux 5.12, AT_RECURSIVE), and takes each out of its
+/// peer group: what is mounted in or beneath it reaches no other mount, nor the other way round.
 pub fn restrict_tree(tree: &impl AsFd, attributes: u64) -> Result<(), Errno> {
     set_attributes(tree, attributes, None, true)
 }

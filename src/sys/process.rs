@@ -93,6 +93,14 @@ fn close_range(first: RawFd, flags: libc::c_uint) -> Result<(), Errno> {
     Ok(())
 }
 
+/// A copy of a descriptor that the caller of this process left open (fcntl(2) F_DUPFD_CLOEXEC). EBADF: none is.
+pub fn duplicate(number: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: takes numbers only.
+    let fd = check(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) })?;
+    // SAFETY: the kernel just gave us this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
 /// Whether a capability number exists and was removed from the bounding set (prctl(2) PR_CAPBSET_DROP).
 /// EINVAL: no such capability. EPERM: no CAP_SETPCAP.
 pub fn drop_bounding(capability: u32) -> Result<(), Errno> {
@@ -132,9 +140,32 @@ pub fn limit(resource: u32, value: u64) -> Result<(), Errno> {
 /// may have left others ignored.
 pub fn default_signals() {
     for number in 1..=64 {
-        // SAFETY: SIG_DFL installs no code; the numbers that refuse it (KILL, STOP, 32, 33) only answer EINVAL.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+        dispose(number, libc::SIG_DFL);
     }
+}
+
+/// What a launcher needs whatever its caller left behind: its children are not reaped unseen (SIGCHLD), and a
+/// full disk, a closed pipe or a terminal that belongs to others do not end it.
+pub fn settle_signals() {
+    dispose(libc::SIGCHLD, libc::SIG_DFL);
+    for number in [libc::SIGPIPE, libc::SIGXFSZ, libc::SIGTTOU] {
+        dispose(number, libc::SIG_IGN);
+    }
+}
+
+fn dispose(number: i32, disposition: libc::sighandler_t) {
+    // SAFETY: neither SIG_DFL nor SIG_IGN installs code; the numbers that refuse them (KILL, STOP, 32, 33) only
+    // answer EINVAL.
+    unsafe { libc::signal(number, disposition) };
+}
+
+/// Reaps one child that has ended (waitpid(2), WNOHANG): its pid and raw status word, which nix has no form for
+/// when a real-time signal ended it.
+pub fn reap_one() -> Option<(i32, i32)> {
+    let mut status = 0;
+    // SAFETY: status lives across the call.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    (pid > 0).then_some((pid, status))
 }
 
 /// The running kernel's Landlock ABI (landlock_create_ruleset(2), Linux 5.13). ENOSYS: not built in or hidden

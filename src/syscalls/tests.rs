@@ -81,7 +81,7 @@ fn every_call_with_widths_is_a_call_and_named_once() {
     for (at, (name, widths)) in CALLS.iter().enumerate() {
         assert!(known(name).is_some(), "{name}");
         assert!(
-            widths.len() <= 6 && widths.bytes().all(|b| b"il-".contains(&b)),
+            widths.len() <= 6 && widths.bytes().all(|b| b"ilm".contains(&b)),
             "{name}"
         );
         assert!(
@@ -174,7 +174,13 @@ fn what_is_wrong_is_shown_where_it_is() {
         ("socket", "arg0 == é", "é", "not part", ""),
         ("kill", "arg0 != SELF", "SELF", "only compared", ""),
         ("mmap", "arg0 == SELF", "SELF", "only compared", ""),
-        ("openat", "arg3 == 0", "arg3", "cannot be tested", ""),
+        (
+            "openat",
+            "arg3 == 0",
+            "arg3",
+            "is a mode",
+            "arg1 & 0xc00 == 0",
+        ),
         ("brk", "arg0 == 0", "arg0 == 0", "not supported", "whole"),
     ] {
         let error = parse_when(call, text).unwrap_err();

@@ -109,12 +109,18 @@ impl<'a> Parser<'a> {
     }
 
     fn condition(&mut self) -> Result<Condition, WhenError> {
-        let (arg, width) = self.argument()?;
+        let start = self.peek();
+        let (arg, width, narrow) = self.argument()?;
         let mask = if self.skip("&") {
             Some(self.masked(width)?)
         } else {
             None
         };
+        if narrow && mask.is_none_or(|mask| mask > 0xffff) {
+            return Err(start
+                .wrong("is a mode, of which the kernel reads 16 bits")
+                .hint("test some of them, as in `arg1 & 0xc00 == 0`"));
+        }
         let token = self.next();
         let compare = match token.kind {
             Kind::Sign("==") => Compare::Equal,
@@ -147,7 +153,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn argument(&mut self) -> Result<(u8, Width), WhenError> {
+    fn argument(&mut self) -> Result<(u8, Width, bool), WhenError> {
         let token = self.next();
         let Kind::Name(name) = token.kind else {
             return Err(token
@@ -166,11 +172,12 @@ impl<'a> Parser<'a> {
                 .hint("write `arg0` to `arg5`"));
         };
         match argument(self.syscall, arg) {
-            Some(Argument::Wide(width)) => Ok((arg, width)),
+            Some(Argument::Wide(width)) => Ok((arg, width, false)),
+            Some(Argument::Mode) => Ok((arg, Width::Int, true)),
             Some(Argument::Missing) => Err(token
                 .wrong(format!("`{}` has no argument {arg}", self.syscall))
                 .hint("the first argument is arg0")),
-            Some(Argument::Untestable) | None => Err(token.wrong(format!(
+            None => Err(token.wrong(format!(
                 "argument {arg} of `{}` cannot be tested",
                 self.syscall
             ))),

@@ -11,8 +11,8 @@ use super::rule::Width;
 pub(super) enum Argument {
     /// This wide.
     Wide(Width),
-    /// Narrower than an `int` (`umode_t`): no condition can be held on it.
-    Untestable,
+    /// A `umode_t`: the low 16 bits, of which a mask must say which.
+    Mode,
     /// The call has fewer arguments.
     Missing,
 }
@@ -23,13 +23,13 @@ pub(super) fn argument(syscall: &str, arg: u8) -> Option<Argument> {
     Some(match widths.as_bytes().get(usize::from(arg)) {
         Some(b'i') => Argument::Wide(Width::Int),
         Some(b'l') => Argument::Wide(Width::Long),
-        Some(_) => Argument::Untestable,
+        Some(_) => Argument::Mode,
         None => Argument::Missing,
     })
 }
 
 /// One letter per argument: `i` for int, unsigned int, pid_t, u32 and the like; `l` for long,
-/// size_t, loff_t and pointers; `-` for what is narrower.
+/// size_t, loff_t and pointers; `m` for a mode (umode_t).
 #[rustfmt::skip]
 pub(super) const CALLS: &[(&str, &str)] = &[
     // sockets
@@ -47,11 +47,11 @@ pub(super) const CALLS: &[(&str, &str)] = &[
     ("userfaultfd", "i"), ("perf_event_open", "liiil"), ("bpf", "ili"), ("fanotify_init", "ii"),
     ("io_uring_setup", "il"), ("io_uring_enter", "iiiill"), ("io_uring_register", "iili"),
     // files
-    ("open", "li-"), ("openat", "ili-"), ("faccessat", "ili"), ("faccessat2", "ilii"),
+    ("open", "lim"), ("openat", "ilim"), ("faccessat", "ili"), ("faccessat2", "ilii"),
     ("access", "li"), ("unlinkat", "ili"), ("linkat", "ilili"), ("renameat2", "ilili"),
-    ("fchownat", "iliii"), ("fchmodat", "il-"), ("fchmod", "i-"), ("chmod", "l-"),
+    ("fchownat", "iliii"), ("fchmodat", "ilm"), ("fchmod", "im"), ("chmod", "lm"), ("creat", "lm"),
     ("utimensat", "illi"), ("statx", "iliil"), ("newfstatat", "illi"), ("umount2", "li"),
-    ("mount", "lllll"), ("mknodat", "il-i"), ("mknod", "l-i"),
+    ("mount", "lllll"), ("mknodat", "ilmi"), ("mknod", "lmi"),
     // memory
     ("mmap", "llllll"), ("mprotect", "lll"), ("pkey_mprotect", "llli"), ("mremap", "lllll"),
     ("madvise", "lli"), ("process_madvise", "illii"), ("msync", "lli"), ("mlock2", "lli"),

@@ -38,6 +38,22 @@ static long exec_dropped(char **a) {
         return -1;
     return with_removed(exec_done(path, "exec-dropped", path), path);
 }
+/* Leaves a set-user-ID file in a folder that others may reach without the jail's nosuid: by fchmod, with bits that
+   the kernel drops from a mode, and by creating it so. */
+static long leave_setuid(char **a, long mode, long later) {
+    char path[4096];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/left.%d", a[0], getpid());
+    int fd = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd < 0 || (later && syscall(SYS_fchmod, fd, later)) || fstat(fd, &st))
+        return with_removed(with_closed(-1, fd), path);
+    close(fd);
+    errno = ENOTSUP;
+    return with_removed(st.st_mode & 06000 ? 0 : -1, path);
+}
+static long setuid_fchmod(char **a) { return leave_setuid(a, 0755, 06755); }
+static long setuid_fchmod_high(char **a) { return leave_setuid(a, 0755, 0x7fff00000000 | 0x10000 | 04755); }
+static long setuid_create(char **a) { return leave_setuid(a, 04755, 0); }
 /* A program of its own with the set-user-ID bit, for whoever may start it later. */
 static long exec_setuid(char **a) {
     char path[4096];
@@ -182,6 +198,8 @@ static long threads_many(char **a) {
 const struct act exec_acts[] = {
     {"exec", 1, exec_program},        {"exec-self", 0, exec_self},
     {"exec-copy", 1, exec_copy},      {"exec-dropped", 1, exec_dropped},
+    {"setuid-fchmod", 1, setuid_fchmod}, {"setuid-fchmod-high", 1, setuid_fchmod_high},
+    {"setuid-create", 1, setuid_create},
     {"exec-setuid", 1, exec_setuid},  {"exec-script", 1, exec_script},  {"memfd", 0, memfd},
     {"exec-memfd", 0, exec_memfd},    {"execveat", 1, execveat_empty},
     {"exec-gain", 2, exec_gain},      {"gained-root", 0, gained_root},

@@ -82,7 +82,19 @@ fn dropped() -> Vec<Act> {
 }
 
 fn gains() -> Vec<Act> {
+    let left = |sentence, how| {
+        act(sentence)
+            .run(&[how, "{data}"])
+            .claimed_by([Seccomp.by("EPERM")])
+            .bare(Succeeds)
+    };
     vec![
+        left("leaves a set-user-ID file by fchmod", "setuid-fchmod"),
+        left(
+            "leaves one with high bits in the mode",
+            "setuid-fchmod-high",
+        ),
+        left("creates a file set-user-ID", "setuid-create"),
         act("becomes root by a setuid program")
             .run(&["exec-gain", "{bin}/setuid", "gained-root"])
             .claimed_by([UserNamespace.by("withheld"), mediated()])

@@ -1,0 +1,77 @@
+//! The profile line that would allow what was denied; none where no profile should.
+#![forbid(unsafe_code)]
+
+/// Calls that no profile for a server should allow: they make processes and namespaces, change the machine, or
+/// reach into other processes.
+const NEVER: [&str; 36] = [
+    "acct",
+    "chmod",
+    "creat",
+    "fchmod",
+    "fchmodat",
+    "open",
+    "openat",
+    "add_key",
+    "bpf",
+    "chroot",
+    "clock_settime",
+    "clone",
+    "delete_module",
+    "finit_module",
+    "fork",
+    "init_module",
+    "ioperm",
+    "iopl",
+    "kexec_load",
+    "keyctl",
+    "memfd_create",
+    "mount",
+    "move_mount",
+    "open_tree",
+    "perf_event_open",
+    "pivot_root",
+    "process_vm_readv",
+    "process_vm_writev",
+    "ptrace",
+    "reboot",
+    "request_key",
+    "setns",
+    "umount2",
+    "unshare",
+    "userfaultfd",
+    "vfork",
+];
+
+/// For the start of a program.
+pub fn for_exec(path: &str) -> String {
+    if path.starts_with('/') {
+        format!("[exec] programs = [{}]", quoted(path))
+    } else {
+        String::new()
+    }
+}
+
+/// For a call, by the arguments that the profile's rules test.
+pub fn for_call(syscall: &str, tested: &[(u8, u64)]) -> String {
+    let named = syscall.starts_with(|first: char| first.is_ascii_alphabetic());
+    if !named || NEVER.contains(&syscall) {
+        return String::new();
+    }
+    let conditions: Vec<String> = tested
+        .iter()
+        .map(|(arg, value)| format!("arg{arg} == {value:#x}"))
+        .collect();
+    match conditions.is_empty() {
+        true => format!("[syscalls] allow = [{}]", quoted(syscall)),
+        false => format!(
+            "[syscalls] allow = [{{ name = {}, when = {} }}]",
+            quoted(syscall),
+            quoted(&conditions.join(" && "))
+        ),
+    }
+}
+
+/// A basic string: JSON's escapes are TOML's, too.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
