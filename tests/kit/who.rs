@@ -1,10 +1,12 @@
 //! The two ways to start flowjail: as root, and as a user without any privilege.
 
 use crate::common::needs::is_root;
-use crate::common::start::USER_ID;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The plain uid that root's tests take for an ordinary user; outside of what the denied acts use.
+pub const USER_ID: u32 = 64_321;
 
 /// Who starts the program under test.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
