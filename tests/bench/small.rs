@@ -84,7 +84,8 @@ pub fn start_and_end() -> Result<()> {
         "/dev",
     ]);
     words.extend(parts.iter().flatten().map(String::as_str));
-    words.extend(["--", "/bin/true"]);
+    // The jail has the program where its links lead, and no /bin.
+    words.extend(["--", "/usr/bin/true"]);
     let theirs = || wall(&mut quiet(&bwrap, &words));
     let label = format!(
         "start+end of /bin/true, bwrap, {} binds and links",
