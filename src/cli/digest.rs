@@ -25,6 +25,9 @@ pub fn start(plan: &Plan) -> String {
         line += &format!("; NOT held: {missing} (see `flowjail plan`)");
     }
     line.push('\n');
+    for address in &plan.publish {
+        line += &format!("flowjail: {}: serves http://{address}\n", plan.name);
+    }
     let warnings = plan
         .notes
         .iter()

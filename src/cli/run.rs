@@ -81,6 +81,7 @@ pub fn run(args: &RunArgs) -> u8 {
 /// Profile to outcome: load, observe, resolve, launch, supervise.
 pub fn jail(flags: &JailFlags, command: &[String]) -> Result<u8, Stopped> {
     let (host, plan) = resolve(flags, command, false)?;
+    refuse_directories()?;
     let sink = Sink::new(flags.events.as_deref().map(open_events).transpose()?);
     say(digest::start(&plan));
     let outcome = start(&plan, sink).map_err(|failure| Stopped(explain(&failure, &host)))?;
@@ -117,6 +118,25 @@ fn start(plan: &Plan, sink: Sink) -> Result<supervisor::Outcome, Failure> {
         supervisor::Watch::new().map_err(|errno| Failure::outside("watching signals", errno))?;
     let launched = launch::launch(plan)?;
     supervisor::supervise(launched, plan, watch, sink)
+}
+
+/// A directory as descriptor 0, 1 or 2 would be a way out of the jail's root.
+fn refuse_directories() -> Result<(), Stopped> {
+    let is_directory = |number: &i32| {
+        std::fs::metadata(format!("/proc/self/fd/{number}")).is_ok_and(|fact| fact.is_dir())
+    };
+    match (0..=2).find(is_directory) {
+        None => Ok(()),
+        Some(number) => {
+            let message =
+                format!("descriptor {number} is a directory: the jail could leave its root by it");
+            Err(Stopped(fail(
+                super::FAILED,
+                message,
+                Some("give a file, a pipe or a terminal"),
+            )))
+        }
+    }
 }
 
 /// A failed launch; where no namespaced jail can be had at all, that is a refusal with its usual causes.

@@ -7,10 +7,12 @@ use nix::sys::prctl::{set_dumpable, set_no_new_privs};
 use super::recipe::{Recipe, instructions};
 use crate::layers::{caps, ids, landlock};
 use crate::sys::notify::Instruction;
+use crate::sys::process::close_from;
 use crate::sys::{environment, notify};
 
-/// init: no capabilities, no_new_privs, not dumpable, no file, and the few system calls of pid 1.
+/// init: no capabilities, no_new_privs, not dumpable, no descriptor, no file, and the few system calls of pid 1.
 pub fn confine_init(recipe: &Recipe) -> Result<(), Errno> {
+    close_from(0)?;
     caps::seal()?;
     drop_privilege()?;
     if let Some(landlock) = &recipe.plan.landlock {

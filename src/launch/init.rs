@@ -19,61 +19,43 @@ use crate::plan::{Runner, Step};
 use crate::profile::Layer;
 use crate::sys::process::{self as sys_process, Forked};
 
-/// Exit code of init when a step failed; the page says which.
-pub const STEP_FAILED: i32 = 125;
-
 /// How long init waits for the supervisor to write the id maps.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs as init until the workload ends; `trees` were opened by a supervisor that is root.
 pub fn run(recipe: &Recipe, trees: Vec<OwnedFd>) -> ! {
-    // What arrives from now on waits for the loop at the end: an unblocked SIGCHLD would be lost.
-    let blocked = SigSet::all().thread_set_mask();
-    let ended = blocked
-        .and_then(|()| build(recipe, trees))
-        .and_then(|workload| {
-            sys_process::close_from(0)?;
-            confine::confine_init(recipe)?;
-            Ok(workload)
-        });
-    match ended {
-        Ok(workload) => {
-            recipe
-                .page
-                .announce(|page| page.init_confined.store(1, SeqCst));
-            reap(recipe, workload)
+    let mut trees = trees.into_iter();
+    let mut workload = Pid::from_raw(0);
+    recipe.carry_out(Runner::Init, |step| match step {
+        Step::AwaitMaps => await_maps(recipe),
+        Step::OpenTreesInside => {
+            trees = mounts::open_trees(&recipe.plan.mounts, &recipe.plan.ids)?.into_iter();
+            Ok(())
         }
-        Err(errno) => {
-            recipe.failed(errno);
-            sys_process::exit_now(STEP_FAILED)
+        Step::ForkWorkload => {
+            workload = fork_workload(recipe)?;
+            Ok(())
         }
-    }
+        Step::ConfineInit => confine::confine_init(recipe),
+        step => apply(recipe, step, &mut trees),
+    });
+    recipe
+        .page
+        .announce(|page| page.init_confined.store(1, SeqCst));
+    reap(recipe, workload)
 }
 
-fn build(recipe: &Recipe, trees: Vec<OwnedFd>) -> Result<Pid, Errno> {
-    if !recipe
+/// Signals that arrive from now on wait for the loop at the end: an unblocked SIGCHLD would be lost.
+fn await_maps(recipe: &Recipe) -> Result<(), Errno> {
+    SigSet::all().thread_set_mask()?;
+    let mapped = recipe
         .page
-        .wait(PATIENCE, |page| page.mapped.load(SeqCst) == 1)
-    {
-        return Err(Errno::ETIMEDOUT);
+        .wait(PATIENCE, |page| page.mapped.load(SeqCst) == 1);
+    if mapped {
+        Ok(())
+    } else {
+        Err(Errno::ETIMEDOUT)
     }
-    let mut trees = trees.into_iter();
-    for (index, step) in recipe
-        .steps
-        .iter()
-        .enumerate()
-        .filter(|(_, step)| step.runner() == Runner::Init)
-    {
-        recipe.at(index);
-        match step {
-            Step::OpenTreesInside => {
-                trees = mounts::open_trees(&recipe.plan.mounts, &recipe.plan.ids)?.into_iter()
-            }
-            Step::ForkWorkload => return fork_workload(recipe),
-            step => apply(recipe, step, &mut trees)?,
-        }
-    }
-    Err(Errno::EINVAL)
 }
 
 fn apply(
@@ -106,8 +88,9 @@ fn fork_workload(recipe: &Recipe) -> Result<Pid, Errno> {
     let init = getpid();
     match sys_process::fork(CloneFlags::CLONE_FILES.bits() as u64)? {
         Forked::Child => {
-            recipe.failed(workload::run(recipe, init));
-            sys_process::exit_now(STEP_FAILED)
+            workload::run(recipe, init);
+            // The last step is execve.
+            sys_process::exit_now(127)
         }
         Forked::Parent { pid, pidfd } => {
             // The table is about to be left behind with every descriptor in it.

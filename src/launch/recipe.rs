@@ -8,10 +8,10 @@ use nix::errno::Errno;
 
 use super::Failure;
 use crate::filter::{self, Insn, Policy};
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Runner, Step};
 use crate::sys::launch_page::LaunchPage;
 use crate::sys::notify::Instruction;
-use crate::sys::process::open_pidfd;
+use crate::sys::process::{exit_now, open_pidfd};
 
 /// A plan made ready: its steps, and the means to report.
 pub struct Recipe<'a> {
@@ -38,19 +38,23 @@ impl<'a> Recipe<'a> {
         })
     }
 
-    /// Says which step comes next.
-    pub fn at(&self, index: usize) {
-        self.page.step.store(index as u32 + 1, SeqCst);
-    }
-
-    /// Says that a step failed. The first failure stays.
-    pub fn failed(&self, errno: Errno) {
-        self.page.announce(|page| {
-            // Only the first one is told, so a lost race is fine.
-            let _ = page.errno.compare_exchange(0, errno as i32, SeqCst, SeqCst);
-        });
+    /// Carries out every step of `runner` in order. A failure is noted on the page, and ends the process.
+    pub fn carry_out(&self, runner: Runner, mut act: impl FnMut(&Step) -> Result<(), Errno>) {
+        for (index, step) in self.steps.iter().enumerate() {
+            if step.runner() != runner {
+                continue;
+            }
+            self.page.step.store(index as u32 + 1, SeqCst);
+            if let Err(errno) = act(step) {
+                self.page.fail(index + 1, errno);
+                exit_now(STEP_FAILED);
+            }
+        }
     }
 }
+
+/// Exit code of a process that failed in a step; the page says which.
+const STEP_FAILED: i32 = 125;
 
 /// A policy as the kernel reads it, with this process's own pid filled in. Each process compiles its own, so that
 /// they do it side by side.

@@ -15,6 +15,7 @@ use super::{Failure, Launched, confine, init};
 use crate::layers::{ids, mounts};
 use crate::plan::{Plan, Step};
 use crate::profile::Layer;
+use crate::sys::launch_page::LaunchPage;
 use crate::sys::notify;
 use crate::sys::process::{self, Forked};
 
@@ -68,8 +69,9 @@ pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
     let filter = instructions(&plan.own_filters.supervisor)
         .map_err(|errno| Failure::outside("compiling the supervisor's filter", errno))?;
     let listener = await_workload(&recipe, &jail)?;
-    confine::confine_supervisor(&recipe, &filter)
-        .map_err(|errno| Failure::outside("confining the supervisor", errno))?;
+    supervised(&recipe, Step::ConfineSupervisor, || {
+        confine::confine_supervisor(&recipe, &filter)
+    })?;
     recipe
         .page
         .announce(|page| page.supervisor_confined.store(1, SeqCst));
@@ -114,6 +116,10 @@ fn supervised<T>(
     act: impl FnOnce() -> Result<T, Errno>,
 ) -> Result<T, Failure> {
     act().map_err(|errno| {
+        // Where a process of the jail failed first, this is what came of it.
+        if recipe.page.failed().is_some() {
+            return step_failure(&recipe.steps, &recipe.page, true);
+        }
         let index = recipe
             .steps
             .iter()
@@ -188,39 +194,35 @@ impl Drop for Unfinished {
 /// Waits until the workload is about to execute, and takes its listener.
 fn await_workload(recipe: &Recipe, jail: &Unfinished) -> Result<Option<OwnedFd>, Failure> {
     let settled = recipe.page.wait(PATIENCE, |page| {
-        page.executing.load(SeqCst) == 1 || page.errno.load(SeqCst) != 0 || jail.ended()
+        page.executing.load(SeqCst) == 1 || page.failure.load(SeqCst) != 0 || jail.ended()
     });
     let page = &recipe.page;
-    if page.executing.load(SeqCst) == 1 && page.errno.load(SeqCst) == 0 {
+    if page.executing.load(SeqCst) == 1 && page.failed().is_none() {
         let number = page.listener.load(SeqCst);
         return Ok((number >= 0).then(|| notify::adopt(number)));
     }
     Err(step_failure(&recipe.steps, page, settled))
 }
 
-/// What the page says of the step that failed.
-pub fn step_failure(
-    steps: &[Step],
-    page: &crate::sys::launch_page::LaunchPage,
-    settled: bool,
-) -> Failure {
-    let step = page.step.load(SeqCst) as usize;
-    let errno = match page.errno.load(SeqCst) {
-        0 if settled => None,
-        0 => Some(Errno::ETIMEDOUT),
-        errno => Some(Errno::from_raw(errno)),
+/// What the page says of the step that failed; `settled`: it failed or was killed, rather than got stuck.
+pub fn step_failure(steps: &[Step], page: &LaunchPage, settled: bool) -> Failure {
+    let (step, errno) = match page.failed() {
+        Some((step, errno)) => (step, Some(errno)),
+        None => (
+            page.step.load(SeqCst).max(1) as usize,
+            (!settled).then_some(Errno::ETIMEDOUT),
+        ),
     };
-    let what = step.checked_sub(1).and_then(|index| steps.get(index));
+    let what = steps.get(step.saturating_sub(1));
     let exit = match (what, errno) {
         (Some(Step::Execute), Some(Errno::ENOENT)) => 127,
         (Some(Step::Execute), Some(_)) => 126,
         _ => 125,
     };
-    let text = what.map_or_else(|| "start init".to_owned(), Step::to_string);
     Failure {
-        step: step.max(1),
+        step,
         of: steps.len(),
-        what: text,
+        what: what.map_or_else(String::new, Step::to_string),
         runner: what.map(Step::runner),
         errno,
         exit,

@@ -19,20 +19,9 @@ use crate::sys::{notify, process as sys_process};
 /// Patience with init's confinement, which takes well under a millisecond.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs the workload's steps; returns only the errno of the one that failed.
-pub fn run(recipe: &Recipe, init: Pid) -> Errno {
-    for (index, step) in recipe
-        .steps
-        .iter()
-        .enumerate()
-        .filter(|(_, step)| step.runner() == Runner::Workload)
-    {
-        recipe.at(index);
-        if let Err(errno) = apply(recipe, step, init) {
-            return errno;
-        }
-    }
-    Errno::EINVAL
+/// Runs the workload's steps, of which the last does not return.
+pub fn run(recipe: &Recipe, init: Pid) {
+    recipe.carry_out(Runner::Workload, |step| apply(recipe, step, init));
 }
 
 fn apply(recipe: &Recipe, step: &Step, init: Pid) -> Result<(), Errno> {

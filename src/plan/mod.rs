@@ -15,6 +15,7 @@ mod resolve;
 mod step;
 mod text;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -51,6 +52,8 @@ pub struct Plan {
     pub cwd: PathBuf,
     /// Whose ids it has.
     pub ids: IdPlan,
+    /// The addresses that it serves.
+    pub publish: Vec<SocketAddr>,
     /// Whether it has an empty network namespace instead of the host's network.
     pub no_network: bool,
     /// What its root is made of; empty: the host's own root is seen.

@@ -32,6 +32,12 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
         argv: host.command.argv.clone(),
         env: environment(profile, host),
         cwd: resolved.cwd.clone(),
+        publish: profile
+            .net
+            .publish
+            .iter()
+            .map(|entry| entry.value)
+            .collect(),
         no_network: !profile.net.enabled,
         mounts: if off(profile, Layer::Mounts) {
             Vec::new()

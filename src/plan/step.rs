@@ -32,6 +32,8 @@ pub enum Step {
     Namespaces,
     /// Write the id maps.
     MapIds,
+    /// Wait until they are written.
+    AwaitMaps,
     /// Die with the supervisor, in a session of one's own.
     Tie,
     /// Refuse executable memfds in the pid namespace.
@@ -50,8 +52,10 @@ pub enum Step {
     Mount(Mount),
     /// pivot_root, the old root detached, the new one read-only.
     EnterRoot,
-    /// The process that becomes the program is forked, and init confines itself.
+    /// The process that becomes the program.
     ForkWorkload,
+    /// init drops all it has; the workload goes on beside it and waits for it before the filter.
+    ConfineInit,
     /// Its session, signal handlers and umask.
     Session,
     /// One resource limit.
@@ -72,6 +76,8 @@ pub enum Step {
     CloseDescriptors,
     /// The system call filter.
     Filter,
+    /// The supervisor drops all it has, before it answers the execve.
+    ConfineSupervisor,
     /// execve.
     Execute,
 }
@@ -90,6 +96,7 @@ impl Plan {
         when(!self.ids.root_start, Step::OwnNamespace);
         when(true, Step::Namespaces);
         when(true, Step::MapIds);
+        when(true, Step::AwaitMaps);
         when(true, Step::TakeIds);
         when(true, Step::Tie);
         when(self.has(Layer::Uts), Step::HostName);
@@ -102,6 +109,7 @@ impl Plan {
         when(own_root, Step::EnterRoot);
         when(self.memfd_noexec(), Step::MemfdNoexec);
         when(true, Step::ForkWorkload);
+        when(true, Step::ConfineInit);
         when(true, Step::Session);
         self.rlimits
             .iter()
@@ -114,6 +122,7 @@ impl Plan {
         when(self.landlock.is_some(), Step::Landlock);
         when(self.has(Layer::Fds), Step::CloseDescriptors);
         when(self.filter.is_some(), Step::Filter);
+        when(true, Step::ConfineSupervisor);
         when(true, Step::Execute);
         steps
     }
@@ -132,8 +141,10 @@ impl Step {
             | Step::OwnNamespace
             | Step::Namespaces
             | Step::MapIds
-            | Step::MemfdNoexec => Runner::Supervisor,
-            Step::Tie
+            | Step::MemfdNoexec
+            | Step::ConfineSupervisor => Runner::Supervisor,
+            Step::AwaitMaps
+            | Step::Tie
             | Step::TakeIds
             | Step::HostName
             | Step::PrivateMounts
@@ -141,7 +152,8 @@ impl Step {
             | Step::NewRoot
             | Step::Mount(_)
             | Step::EnterRoot
-            | Step::ForkWorkload => Runner::Init,
+            | Step::ForkWorkload
+            | Step::ConfineInit => Runner::Init,
             _ => Runner::Workload,
         }
     }
@@ -162,7 +174,10 @@ impl fmt::Display for Step {
             Step::NewRoot => "make the empty root",
             Step::Mount(mount) => return write!(out, "{mount}"),
             Step::EnterRoot => "enter the root, leave the old one, make it read-only",
-            Step::ForkWorkload => "fork the workload, confine init",
+            Step::AwaitMaps => "wait for the id maps",
+            Step::ForkWorkload => "fork the workload",
+            Step::ConfineInit => "confine init",
+            Step::ConfineSupervisor => "confine the supervisor",
             Step::Session => "new session, default signals, umask",
             Step::Limit(name, _, value) => return write!(out, "limit {name} to {value}"),
             Step::DropIds => "drop groups, set gid and uid",

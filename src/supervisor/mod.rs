@@ -107,7 +107,7 @@ fn outcome(
     mut sink: Sink,
 ) -> Result<Outcome, Failure> {
     let page = &launched.page;
-    if page.errno.load(SeqCst) != 0 {
+    if page.failed().is_some() {
         return Err(step_failure(&launched.steps, page, true));
     }
     let word = page.status.load(SeqCst);

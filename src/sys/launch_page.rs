@@ -22,8 +22,8 @@ pub struct Words {
     pub mapped: AtomicU32,
     /// The step that init or the workload is at, from 1; 0 before the first.
     pub step: AtomicU32,
-    /// The errno that the step ended with; 0 while there is none.
-    pub errno: AtomicI32,
+    /// The first step that failed in the upper half, its errno in the lower; 0 while none has.
+    pub failure: AtomicU32,
     /// The listener's descriptor number; -1 until there is one.
     pub listener: AtomicI32,
     /// 1 once the workload is about to execute its program.
@@ -51,6 +51,28 @@ impl LaunchPage {
         page.listener.store(-1, Ordering::SeqCst);
         page.status.store(-1, Ordering::SeqCst);
         Ok(page)
+    }
+
+    /// Notes a step's failure and wakes everyone who waits; the first failure stays.
+    pub fn fail(&self, step: usize, errno: Errno) {
+        let word = (step as u32) << 16 | errno as u32 & 0xffff;
+        self.announce(|page| {
+            // Lost only to another failure.
+            let _ = page
+                .failure
+                .compare_exchange(0, word, Ordering::SeqCst, Ordering::SeqCst);
+        });
+    }
+
+    /// The first failure: its step, and its errno.
+    pub fn failed(&self) -> Option<(usize, Errno)> {
+        match self.failure.load(Ordering::SeqCst) {
+            0 => None,
+            word => Some((
+                (word >> 16) as usize,
+                Errno::from_raw((word & 0xffff) as i32),
+            )),
+        }
     }
 
     /// Stores a word and wakes everyone who waits.

@@ -18,13 +18,16 @@ mod trees;
 
 use std::process::ExitCode;
 
+/// One kind of measurement; the error is why it could not be made.
+type Part = fn() -> Result<(), String>;
+
 fn main() -> ExitCode {
     let chosen: Vec<String> = std::env::args()
         .skip(1)
         .filter(|a| !a.starts_with("--"))
         .collect();
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|c| c == name);
-    let parts: [(&str, fn() -> Result<(), String>); 5] = [
+    let parts: [(&str, Part); 5] = [
         ("size", size),
         ("start", small::start_and_end),
         ("calls", small::per_call),

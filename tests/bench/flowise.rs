@@ -58,7 +58,8 @@ pub fn throughput(version: &str, pairs: usize) -> Result<()> {
         measured.print(&label, ["jailed", "bare"], "/s", Some(Aim::AtLeast(0.98)));
     }
     own_size(&jailed);
-    (jailed.stop()?, bare.stop()?);
+    jailed.stop()?;
+    bare.stop()?;
     Ok(())
 }
 

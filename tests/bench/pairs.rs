@@ -25,7 +25,8 @@ impl Pairs {
         mut a: impl FnMut() -> Result<f64, E>,
         mut b: impl FnMut() -> Result<f64, E>,
     ) -> Result<Self, E> {
-        (a()?, b()?);
+        a()?;
+        b()?;
         let mut pairs = Self {
             a: Vec::new(),
             b: Vec::new(),
@@ -107,7 +108,7 @@ impl Interval {
         let half = (0.98 * (n as f64).sqrt()).ceil() as usize;
         let middle = n / 2;
         Self {
-            median: if n % 2 == 0 {
+            median: if n.is_multiple_of(2) {
                 f64::midpoint(values[middle - 1], values[middle])
             } else {
                 values[middle]

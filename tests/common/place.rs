@@ -27,6 +27,13 @@ impl Place {
         Ok(Self { path, user })
     }
 
+    /// The same, for this ordinary user.
+    pub fn for_user(user: u32) -> std::io::Result<Self> {
+        let mut place = Self::new()?;
+        place.user = user;
+        Ok(place)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -1,6 +1,6 @@
 //! Directories of a test's own, outside /tmp (a jail has a /tmp of its own), gone when it ends.
 
-use super::who::Who;
+use super::who::{USER_ID, Who};
 use crate::common::place::{Owner, Place};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ pub struct Scratch(Place);
 impl Scratch {
     /// A new directory, world-enterable, owned by whoever runs the tests.
     pub fn new() -> Self {
-        Self(Place::new().expect("a directory below /var/tmp"))
+        Self(Place::for_user(USER_ID).expect("a directory below /var/tmp"))
     }
 
     /// A path inside.

@@ -37,7 +37,7 @@ pub fn a_second_sigterm_kills_at_once(who: Who) -> Check {
     let mut live = stage.ready(&[], &["deaf"])?;
     let tree = with_program(&live)?;
     live.jail.signal(Signal::SIGTERM);
-    std::thread::sleep(Duration::from_millis(700));
+    std::thread::sleep(Duration::from_millis(1300));
     ensure(live.jail.child.try_wait().expect("wait").is_none(), || {
         "the first one killed".into()
     })?;

@@ -162,7 +162,7 @@ impl Live {
 
     /// All of stdout, once every writer is gone.
     pub fn stdout_to_end(&mut self) -> String {
-        self.stdout.read_to_end()
+        self.stdout.until_end()
     }
 }
 
@@ -205,7 +205,7 @@ impl Watched {
     }
 
     /// Everything up to the end of the stream.
-    pub fn read_to_end(&mut self) -> String {
+    pub fn until_end(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();
         }
