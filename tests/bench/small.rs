@@ -66,22 +66,31 @@ pub fn start_and_end() -> Result<()> {
         println!("start+end of /bin/true against bwrap: not measured, bwrap is not installed");
         return Ok(());
     };
-    let binds = binds()?;
+    let parts = root_parts()?;
     let mut words = vec![
         "--unshare-all",
         "--share-net",
         "--die-with-parent",
         "--new-session",
+    ];
+    words.extend([
         "--cap-drop",
         "ALL",
-    ];
-    words.extend(["--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev"]);
-    for (from, to) in &binds {
-        words.extend(["--ro-bind-try", from, to]);
-    }
-    words.extend(["--", "/bin/true"]);
+        "--tmpfs",
+        "/tmp",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+    ]);
+    words.extend(parts.iter().flatten().map(String::as_str));
+    // The jail has the program where its links lead, and no /bin.
+    words.extend(["--", "/usr/bin/true"]);
     let theirs = || wall(&mut quiet(&bwrap, &words));
-    let label = format!("start+end of /bin/true, bwrap, {} binds", binds.len());
+    let label = format!(
+        "start+end of /bin/true, bwrap, {} binds and links",
+        parts.len()
+    );
     Pairs::measure(200, jailed, theirs)?.print(
         &label,
         ["flowjail", "bwrap"],
@@ -91,8 +100,8 @@ pub fn start_and_end() -> Result<()> {
     Ok(())
 }
 
-/// What the plan binds, source and target.
-fn binds() -> Result<Vec<(String, String)>> {
+/// The binds and links of the plan's root as bubblewrap's words; devices come with its --dev.
+fn root_parts() -> Result<Vec<[String; 3]>> {
     let args = ["plan", "--json", "--profile", "base", "--", "/bin/true"];
     let output = Command::new(binary())
         .args(args)
@@ -100,25 +109,19 @@ fn binds() -> Result<Vec<(String, String)>> {
         .map_err(|e| e.to_string())?;
     let plan: serde_json::Value =
         serde_json::from_slice(&output.stdout).map_err(|e| format!("plan --json: {e}"))?;
-    let mut binds = Vec::new();
-    collect_binds(&plan["mounts"], &mut binds);
-    if binds.is_empty() {
-        Err("no binds in plan --json".into())
-    } else {
-        Ok(binds)
-    }
-}
-
-fn collect_binds(value: &serde_json::Value, into: &mut Vec<(String, String)>) {
-    let text = |key: &str| value[key].as_str().map(str::to_owned);
-    match value {
-        serde_json::Value::Array(items) => items.iter().for_each(|v| collect_binds(v, into)),
-        serde_json::Value::Object(map) => match (text("source"), text("target")) {
-            (Some(from), Some(to)) => into.push((from, to)),
-            _ => map.values().for_each(|v| collect_binds(v, into)),
-        },
-        _ => {}
-    }
+    let mounts = plan["plan"]["mounts"]
+        .as_array()
+        .ok_or("no mounts in plan --json")?;
+    let part = |mount: &serde_json::Value| {
+        let text = |key: &str| mount[key].as_str().map(str::to_owned);
+        let at = text("at")?;
+        match mount["kind"].as_str()? {
+            "bind" if mount["device"] == false => Some(["--ro-bind".into(), text("source")?, at]),
+            "link" if !at.starts_with("/dev/") => Some(["--symlink".into(), text("target")?, at]),
+            _ => None,
+        }
+    };
+    Ok(mounts.iter().filter_map(part).collect())
 }
 
 /// openat, getppid and fcntl, bare and jailed.

@@ -2,6 +2,7 @@
 
 use super::who::{USER_ID, Who};
 use crate::common::place::{Owner, Place};
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -21,12 +22,11 @@ impl Scratch {
 
     /// A directory inside that belongs to whoever starts the jail.
     pub fn dir_of(&self, who: Who, name: &str) -> PathBuf {
-        let owner = if who == Who::Ordinary {
-            Owner::User
-        } else {
-            Owner::Tests
-        };
-        self.0.dir(name, 0o755, owner).expect("mkdir")
+        let path = self.0.dir(name, 0o755, Owner::Tests).expect("mkdir");
+        if let Some(uid) = who.other_uid() {
+            chown(&path, Some(uid), Some(uid)).expect("chown");
+        }
+        path
     }
 
     /// A file inside that anyone may read.
