@@ -1,6 +1,9 @@
 //! What a path is on this host: its symbolic links, where it really lies, whose it is.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -42,61 +45,102 @@ pub enum PathKind {
 
 const MAX_LINKS: usize = 40;
 
-/// Looks a path up, link by link.
-pub fn look(path: &Path) -> PathFact {
-    let mut fact = PathFact {
-        links: Vec::new(),
-        real: PathBuf::from("/"),
-        kind: PathKind::Directory,
-        uid: 0,
-        gid: 0,
-        mode: 0o755,
-        inode: (0, 0),
-        ancestors_are_roots: true,
-    };
-    let mut rest: Vec<PathBuf> = parts(path);
-    while let Some(part) = rest.pop() {
-        if part.as_os_str() == ".." {
-            up(&mut fact);
-            continue;
-        }
-        // In a sticky directory nobody but root replaces what root owns; each part's owner has its own turn.
-        let others_replace = fact.mode & 0o022 != 0 && fact.mode & 0o1000 == 0;
-        if fact.uid != 0 || others_replace {
-            fact.ancestors_are_roots = false;
-        }
-        let here = fact.real.join(&part);
-        let Some(metadata) = note(&mut fact, &here) else {
-            rest.iter().rev().for_each(|part| fact.real.push(part));
-            return fact;
-        };
-        if metadata.is_symlink() {
-            let target = std::fs::read_link(&here).unwrap_or_default();
-            fact.ancestors_are_roots &= metadata.uid() == 0;
-            fact.links.push((here, target.clone()));
-            if fact.links.len() > MAX_LINKS {
-                fact.kind = PathKind::Missing(Errno::ELOOP);
-                return fact;
-            }
-            if target.is_absolute() {
-                fact.real = PathBuf::from("/");
-            }
-            up(&mut fact);
-            rest.extend(parts(&target));
-        }
-    }
-    fact
+/// Looks paths up, link by link, and at each directory on the way once.
+pub fn look_at(paths: impl Iterator<Item = PathBuf>) -> BTreeMap<PathBuf, PathFact> {
+    let mut seen = Seen::default();
+    paths
+        .map(|path| {
+            let fact = seen.look(&path);
+            (path, fact)
+        })
+        .collect()
 }
 
-/// To the directory above, and what that is.
-fn up(fact: &mut PathFact) {
-    fact.real.pop();
-    let above = if fact.real.as_os_str().is_empty() {
-        PathBuf::from("/")
-    } else {
-        fact.real.clone()
-    };
-    note(fact, &above);
+/// What stands at each path, as far as that was looked at.
+#[derive(Default)]
+struct Seen(BTreeMap<OsString, Result<Metadata, Errno>>);
+
+impl Seen {
+    fn at(&mut self, here: &Path) -> &Result<Metadata, Errno> {
+        self.0.entry(here.into()).or_insert_with(|| {
+            std::fs::symlink_metadata(here)
+                .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+        })
+    }
+
+    fn look(&mut self, path: &Path) -> PathFact {
+        let mut fact = PathFact {
+            links: Vec::new(),
+            real: PathBuf::from("/"),
+            kind: PathKind::Directory,
+            uid: 0,
+            gid: 0,
+            mode: 0o755,
+            inode: (0, 0),
+            ancestors_are_roots: true,
+        };
+        let mut rest: Vec<PathBuf> = parts(path);
+        while let Some(part) = rest.pop() {
+            if part.as_os_str() == ".." {
+                self.up(&mut fact);
+                continue;
+            }
+            // In a sticky directory nobody but root replaces what root owns; each part's owner has its own turn.
+            let others_replace = fact.mode & 0o022 != 0 && fact.mode & 0o1000 == 0;
+            if fact.uid != 0 || others_replace {
+                fact.ancestors_are_roots = false;
+            }
+            let here = fact.real.join(&part);
+            let Some((is_link, uid)) = self.note(&mut fact, &here) else {
+                rest.iter().rev().for_each(|part| fact.real.push(part));
+                return fact;
+            };
+            if is_link {
+                let target = std::fs::read_link(&here).unwrap_or_default();
+                fact.ancestors_are_roots &= uid == 0;
+                fact.links.push((here, target.clone()));
+                if fact.links.len() > MAX_LINKS {
+                    fact.kind = PathKind::Missing(Errno::ELOOP);
+                    return fact;
+                }
+                if target.is_absolute() {
+                    fact.real = PathBuf::from("/");
+                }
+                self.up(&mut fact);
+                rest.extend(parts(&target));
+            }
+        }
+        fact
+    }
+
+    /// To the directory above, and what that is.
+    fn up(&mut self, fact: &mut PathFact) {
+        fact.real.pop();
+        let above = if fact.real.as_os_str().is_empty() {
+            PathBuf::from("/")
+        } else {
+            fact.real.clone()
+        };
+        self.note(fact, &above);
+    }
+
+    /// Notes what stands there; whether it is a symbolic link, and whose.
+    fn note(&mut self, fact: &mut PathFact, here: &Path) -> Option<(bool, u32)> {
+        fact.real = here.to_owned();
+        match self.at(here) {
+            Ok(metadata) => {
+                (fact.uid, fact.gid, fact.mode) =
+                    (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
+                fact.inode = (metadata.dev(), metadata.ino());
+                fact.kind = kind_of(metadata);
+                Some((metadata.is_symlink(), metadata.uid()))
+            }
+            Err(errno) => {
+                fact.kind = PathKind::Missing(*errno);
+                None
+            }
+        }
+    }
 }
 
 fn parts(path: &Path) -> Vec<PathBuf> {
@@ -106,23 +150,6 @@ fn parts(path: &Path) -> Vec<PathBuf> {
         _ => None,
     };
     path.components().rev().filter_map(named).collect()
-}
-
-fn note(fact: &mut PathFact, here: &Path) -> Option<std::fs::Metadata> {
-    fact.real = here.to_owned();
-    match std::fs::symlink_metadata(here) {
-        Ok(metadata) => {
-            (fact.uid, fact.gid, fact.mode) =
-                (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
-            fact.inode = (metadata.dev(), metadata.ino());
-            fact.kind = kind_of(&metadata);
-            Some(metadata)
-        }
-        Err(error) => {
-            fact.kind = PathKind::Missing(Errno::from_raw(error.raw_os_error().unwrap_or(0)));
-            None
-        }
-    }
 }
 
 fn kind_of(metadata: &std::fs::Metadata) -> PathKind {

@@ -67,11 +67,14 @@ fn domain(plan: &LandlockPlan, abi: ABI) -> Result<(), RulesetError> {
         ruleset = ruleset.scope(scopes)?;
     }
     let mut created = ruleset.create()?;
-    for rule in &plan.rules {
-        let Ok(path) = PathFd::new(&rule.path) else {
+    // The plan has them by path.
+    for rules in plan.rules.chunk_by(|one, next| one.path == next.path) {
+        let Ok(path) = PathFd::new(&rules[0].path) else {
             continue;
         };
-        created = created.add_rule(PathBeneath::new(path, rights(rule, abi)))?;
+        let wanted = rules.iter().map(rights);
+        let rights = wanted.fold(BitFlags::EMPTY, |all, more| all | more) & known(&path, abi);
+        created = created.add_rule(PathBeneath::new(path, rights))?;
     }
     if abi >= ABI::V4 {
         for &port in &plan.bind {
@@ -95,10 +98,21 @@ fn udp(created: RulesetCreated, abi: ABI) -> Result<RulesetCreated, RulesetError
         .add_rule(NetPort::new(0, AccessNet::BindUdp))
 }
 
-/// The rights of a rule, less those that mean nothing on a file.
-fn rights(rule: &LandlockRule, abi: ABI) -> BitFlags<AccessFs> {
+/// The rights that the host knows, less those that mean nothing on a file.
+fn known(path: &PathFd, abi: ABI) -> BitFlags<AccessFs> {
+    let is_directory =
+        nix::sys::stat::fstat(path).is_ok_and(|fact| fact.st_mode & libc::S_IFMT == libc::S_IFDIR);
+    if is_directory {
+        AccessFs::from_all(abi)
+    } else {
+        AccessFs::from_file(abi)
+    }
+}
+
+/// The rights of a rule.
+fn rights(rule: &LandlockRule) -> BitFlags<AccessFs> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
-    let rights = match rule.access {
+    match rule.access {
         Access::Read => read,
         Access::Execute => read | AccessFs::Execute,
         Access::Link => AccessFs::MakeSym.into(),
@@ -112,11 +126,5 @@ fn rights(rule: &LandlockRule, abi: ABI) -> BitFlags<AccessFs> {
                 | AccessFs::Refer
                 | AccessFs::Truncate
         }
-    };
-    let rights = rights & AccessFs::from_all(abi);
-    if rule.path.is_dir() {
-        rights
-    } else {
-        rights & AccessFs::from_file(abi)
     }
 }
