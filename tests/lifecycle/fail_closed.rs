@@ -29,8 +29,8 @@ const INIT: &str = "confine init";
 
 /// The calls that the launch makes, in about its order.
 pub const FAULTS: [Fault; 31] = [
-    fault("clone3", EIO, &[REFUSAL]),
-    fault("mount", EIO, &[REFUSAL]),
+    fault("clone3", EPERM, &[REFUSAL]),
+    fault("mount", EPERM, &[REFUSAL]),
     fault("setresgid", EPERM, &["become the mapped ids"]),
     // Root hands the namespaces over through a process of its own, which changes its ids first.
     fault(
