@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::os::fd::AsRawFd;
 
 use clap::Args;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::Mode;
 
 use super::digest;
 use super::terminal::{Terminal, fail, say};
@@ -13,7 +15,7 @@ use crate::events::Sink;
 use crate::host::{self, Host, Request};
 use crate::launch::{self, Failure};
 use crate::plan::{self, Plan, Refusals};
-use crate::profile::{self, Overlay};
+use crate::profile::{self, Layer, Overlay};
 use crate::supervisor;
 use crate::sys::process;
 
@@ -83,8 +85,14 @@ pub fn run(args: &RunArgs) -> u8 {
 /// Profile to outcome: load, observe, resolve, launch, supervise.
 pub fn jail(flags: &JailFlags, command: &[String]) -> Result<u8, Stopped> {
     let (host, plan) = resolve(flags, command, false)?;
-    refuse_directories()?;
-    let sink = Sink::new(open_events(flags, &plan)?);
+    refuse_odd_descriptors()?;
+    let events = open_events(flags, &plan)?;
+    if plan.has(Layer::Fds) {
+        let kept = events.as_ref().map(AsRawFd::as_raw_fd);
+        process::close_inherited(kept)
+            .map_err(|errno| Stopped(fail(super::FAILED, errno, None)))?;
+    }
+    let sink = Sink::new(events);
     let terminal = Terminal::of_stdin(&plan);
     say(digest::start(&plan));
     let outcome = start(&plan, sink).map_err(|failure| {
@@ -127,23 +135,25 @@ fn start(plan: &Plan, sink: Sink) -> Result<supervisor::Outcome, Failure> {
     supervisor::supervise(launched, plan, watch, sink)
 }
 
-/// A directory as descriptor 0, 1 or 2 would be a way out of the jail's root.
-fn refuse_directories() -> Result<(), Stopped> {
-    let is_directory = |number: &i32| {
-        std::fs::metadata(format!("/proc/self/fd/{number}")).is_ok_and(|fact| fact.is_dir())
-    };
-    match (0..=2).find(is_directory) {
-        None => Ok(()),
-        Some(number) => {
-            let message =
-                format!("descriptor {number} is a directory: the jail could leave its root by it");
-            Err(Stopped(fail(
-                super::FAILED,
-                message,
-                Some("give a file, a pipe or a terminal"),
-            )))
-        }
+/// A directory as descriptor 0, 1 or 2 would be a way out of the jail's root; a file that is open for reading and
+/// writing could be filled with code and mapped, past every noexec.
+fn refuse_odd_descriptors() -> Result<(), Stopped> {
+    for number in 0..=2 {
+        let Ok(fact) = std::fs::metadata(format!("/proc/self/fd/{number}")) else {
+            continue;
+        };
+        let why = if fact.is_dir() {
+            "a directory: the jail could leave its root by it"
+        } else if fact.is_file() && process::reads_and_writes(number) {
+            "a file open for reading and writing: the jail could map as code what it writes to it"
+        } else {
+            continue;
+        };
+        let hint = "give a file for reading or for writing, a pipe or a terminal";
+        let message = format!("descriptor {number} is {why}");
+        return Err(Stopped(fail(super::FAILED, message, Some(hint))));
     }
+    Ok(())
 }
 
 /// A failed launch; where no namespaced jail can be had at all, that is a refusal with its usual causes.
@@ -176,27 +186,42 @@ fn open_events(flags: &JailFlags, plan: &Plan) -> Result<Option<File>, Stopped> 
 /// A descriptor that the caller left open, or a file outside of what the jail writes; no symbolic link at its end.
 fn events_file(name: &str, plan: &Plan) -> Result<File, String> {
     if let Some(number) = name.strip_prefix("fd:") {
-        let number = number
+        let number: i32 = number
             .parse()
             .map_err(|_| "not a descriptor's number".to_owned())?;
+        if (0..=2).contains(&number) {
+            return Err(
+                "0, 1 and 2 are the jailed program's own: it could write there, too".into(),
+            );
+        }
         let file = process::duplicate(number).map_err(|errno| errno.desc().to_owned())?;
         return Ok(File::from(file));
     }
-    let path = Path::new(name);
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let place = std::fs::canonicalize(parent.unwrap_or(Path::new(".")))
-        .map_err(|error| error.to_string())?;
-    if plan.writes_below(&place) {
+    let path = std::path::absolute(name).map_err(|error| error.to_string())?;
+    let (Some(parent), Some(file)) = (path.parent(), path.file_name()) else {
+        return Err("not a file".into());
+    };
+    let place = host::look(parent);
+    if nix::unistd::geteuid().is_root() && !place.link_owners.is_empty() {
+        return Err("a symbolic link of another user leads there".into());
+    }
+    if plan.writes_below(&place.real) {
         return Err("lies in a directory that the jail writes".into());
     }
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let mut options = File::options();
-    options
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(flags);
-    options.open(path).map_err(|error| error.to_string())
+    let flags = OFlag::O_WRONLY
+        | OFlag::O_APPEND
+        | OFlag::O_CREAT
+        | OFlag::O_NONBLOCK
+        | OFlag::O_NOCTTY
+        | OFlag::O_CLOEXEC;
+    // What was looked at is what is opened: no link is followed from here on.
+    let how = OpenHow::new()
+        .flags(flags)
+        .mode(Mode::S_IRUSR | Mode::S_IWUSR)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let opened = openat2(AT_FDCWD, &place.real.join(file), how);
+    opened.map(File::from).map_err(|errno| match errno {
+        Errno::ELOOP => "is a symbolic link".to_owned(),
+        other => other.desc().to_owned(),
+    })
 }

@@ -1,6 +1,7 @@
 //! What a path is on this host: its symbolic links, where it really lies, whose it is.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -23,8 +24,12 @@ pub struct PathFact {
     pub mode: u32,
     /// Device and inode, to know it again.
     pub inode: (u64, u64),
-    /// Whether root alone can rename or replace any part of the path.
-    pub ancestors_are_roots: bool,
+    /// Users other than root who can rename or replace a part of the path; [`ANYONE`] where everyone can.
+    pub replaceable_by: BTreeSet<u32>,
+    /// Users other than root who own a symbolic link on the way.
+    pub link_owners: BTreeSet<u32>,
+    /// Whether members of a group other than root's can.
+    pub group_replaceable: bool,
 }
 
 /// The kinds of files that matter to a jail.
@@ -40,6 +45,9 @@ pub enum PathKind {
     Missing(Errno),
 }
 
+/// In [`PathFact::replaceable_by`]: a directory on the way is open to all.
+pub const ANYONE: u32 = u32::MAX;
+
 const MAX_LINKS: usize = 40;
 
 /// Looks a path up, link by link.
@@ -52,7 +60,9 @@ pub fn look(path: &Path) -> PathFact {
         gid: 0,
         mode: 0o755,
         inode: (0, 0),
-        ancestors_are_roots: true,
+        replaceable_by: BTreeSet::new(),
+        link_owners: BTreeSet::new(),
+        group_replaceable: false,
     };
     let mut rest: Vec<PathBuf> = parts(path);
     while let Some(part) = rest.pop() {
@@ -60,11 +70,7 @@ pub fn look(path: &Path) -> PathFact {
             up(&mut fact);
             continue;
         }
-        // In a sticky directory nobody but root replaces what root owns; each part's owner has its own turn.
-        let others_replace = fact.mode & 0o022 != 0 && fact.mode & 0o1000 == 0;
-        if fact.uid != 0 || others_replace {
-            fact.ancestors_are_roots = false;
-        }
+        note_replacers(&mut fact);
         let here = fact.real.join(&part);
         let Some(metadata) = note(&mut fact, &here) else {
             rest.iter().rev().for_each(|part| fact.real.push(part));
@@ -72,7 +78,10 @@ pub fn look(path: &Path) -> PathFact {
         };
         if metadata.is_symlink() {
             let target = std::fs::read_link(&here).unwrap_or_default();
-            fact.ancestors_are_roots &= metadata.uid() == 0;
+            note_owner(&mut fact, metadata.uid());
+            if metadata.uid() != 0 {
+                fact.link_owners.insert(metadata.uid());
+            }
             fact.links.push((here, target.clone()));
             if fact.links.len() > MAX_LINKS {
                 fact.kind = PathKind::Missing(Errno::ELOOP);
@@ -86,6 +95,24 @@ pub fn look(path: &Path) -> PathFact {
         }
     }
     fact
+}
+
+/// Who can replace the entries of the directory that `fact` has come to. In a sticky directory only an entry's own
+/// owner can, who has a turn when the path goes on from there.
+fn note_replacers(fact: &mut PathFact) {
+    note_owner(fact, fact.uid);
+    if fact.mode & 0o1000 == 0 {
+        if fact.mode & 0o002 != 0 {
+            fact.replaceable_by.insert(ANYONE);
+        }
+        fact.group_replaceable |= fact.mode & 0o020 != 0 && fact.gid != 0;
+    }
+}
+
+fn note_owner(fact: &mut PathFact, owner: u32) {
+    if owner != 0 {
+        fact.replaceable_by.insert(owner);
+    }
 }
 
 /// To the directory above, and what that is.

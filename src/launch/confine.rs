@@ -27,7 +27,8 @@ pub fn confine_init(recipe: &Recipe) -> Result<(), Errno> {
 ///
 /// It reads the path and the arguments of a refused execve from `/proc/PID/mem`. A Landlock domain would forbid
 /// that (ptrace is for ancestors of the target's domain only), so that a root without any file but /proc and
-/// an open(2) that can only read stand in its place. The capabilities for it come from a start as root, or from
+/// an open(2) that can only read stand in its place. (Started as root it shares its uid with the data's owner, whose
+/// other processes it could look into; started by a user it is in a user namespace of its own and cannot.) The capabilities for it come from a start as root, or from
 /// the supervisor's own user namespace.
 pub fn confine_supervisor(recipe: &Recipe, filter: &[Instruction]) -> Result<(), Errno> {
     nix::unistd::chroot("/proc")?;

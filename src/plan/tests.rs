@@ -18,7 +18,9 @@ fn fact(path: &str, kind: PathKind, owner: u32) -> PathFact {
         gid: owner,
         mode: 0o700,
         inode: (1, 1),
-        ancestors_are_roots: true,
+        replaceable_by: Default::default(),
+        link_owners: Default::default(),
+        group_replaceable: false,
     }
 }
 
@@ -203,12 +205,10 @@ fn started_as_root_roots_data_is_mapped_and_only_where_nobody_else_can_swap_it()
         .iter()
         .any(|mount| matches!(mount, Mount::Bind(tree) if tree.owned_by_root == Some((0, 0))));
     assert!(mapped && plan.steps().contains(&Step::OpenTrees));
-    root.paths.get_mut(&data).unwrap().ancestors_are_roots = false;
-    assert!(
-        refusal(&root).contains("hint: chown -R"),
-        "{}",
-        refusal(&root)
-    );
+    let swapped = root.paths.get_mut(&data).unwrap();
+    swapped.replaceable_by.insert(1001);
+    let text = refusal(&root);
+    assert!(text.contains("user 1001 can put something else"), "{text}");
 }
 
 #[test]
@@ -277,4 +277,52 @@ fn an_ordinary_start_needs_no_step_of_root() {
     assert!(!steps.contains(&Step::OpenTrees) && !steps.contains(&Step::MemfdNoexec));
     assert_eq!(steps.first(), Some(&Step::OwnNamespace));
     assert_eq!(steps.last(), Some(&Step::Execute));
+}
+
+#[test]
+fn code_below_what_is_written_is_refused() {
+    let mut mixed = host();
+    let inside = "/home/u/.flowise/node_modules";
+    mixed.variables.insert("install".into(), inside.into());
+    mixed
+        .paths
+        .insert(inside.into(), fact(inside, PathKind::Directory, 1000));
+    let text = refusal(&mixed);
+    assert!(
+        text.contains("hint: keep what is run outside of what is written"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_written_is_no_code_where_a_readable_directory_shows_it_again() {
+    let mut above = host();
+    above.variables.insert("install".into(), "/home/u".into());
+    above
+        .paths
+        .insert("/home/u".into(), fact("/home/u", PathKind::Directory, 1000));
+    let plan = planned(&above).unwrap();
+    let shown = plan
+        .mounts
+        .iter()
+        .find(|mount| mount.at() == "/home/u/.flowise");
+    assert!(
+        matches!(shown, Some(Mount::Bind(tree)) if !tree.code && !tree.writable),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn memory_files_and_a_loader_are_no_promise() {
+    let text =
+        "extends = [\"base\"]\n[net]\nenabled = false\n[syscalls]\nallow = [\"memfd_create\"]\n";
+    let dir = std::env::temp_dir().join(format!("flowjail-plan-{}.toml", std::process::id()));
+    std::fs::write(&dir, text).unwrap();
+    let profile = crate::profile::load(&dir.to_string_lossy(), &Overlay::default()).unwrap();
+    std::fs::remove_file(&dir).unwrap();
+    let text = resolve(&profile, &host(), "test").unwrap_err().to_string();
+    assert!(
+        text.contains("files in memory can be made and executed"),
+        "{text}"
+    );
 }
