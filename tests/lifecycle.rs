@@ -5,6 +5,8 @@
 mod common;
 #[path = "lifecycle/events.rs"]
 mod events;
+#[path = "lifecycle/every_step.rs"]
+mod every_step;
 #[path = "lifecycle/exits.rs"]
 mod exits;
 #[path = "lifecycle/fail_closed.rs"]
@@ -161,8 +163,8 @@ const FAILURES: [Test; 6] = [
         fail_closed::runs_behind_a_filter_that_hits_nothing,
     ),
     (
-        "the faults reach most steps of the plan",
-        fail_closed::the_faults_reach_most_steps_of_the_plan,
+        "every step fails closed",
+        every_step::every_step_fails_closed,
     ),
     (
         "missing Landlock is a refusal",
