@@ -153,7 +153,7 @@ const TERMINAL: [Test; 5] = [
     ),
     ("the window size arrives", terminal::the_window_size_arrives),
 ];
-const EVENTS: [Test; 13] = [
+const EVENTS: [Test; 14] = [
     (
         "a file below the writable directory is refused",
         events_sink::a_file_below_the_writable_directory_is_refused,
@@ -173,8 +173,12 @@ const EVENTS: [Test; 13] = [
         events_sink::long_arguments_do_not_hide_the_path,
     ),
     (
-        "junk does not hide the next exec",
-        events_sink::junk_does_not_hide_the_next_exec,
+        "junk does not hide a later exec",
+        events_sink::junk_does_not_hide_a_later_exec,
+    ),
+    (
+        "what a burst leaves out is counted",
+        events_sink::what_a_burst_leaves_out_is_counted,
     ),
     (
         "the stream begins with the promises and ends with the exit",

@@ -60,11 +60,11 @@ static int tick(void) {
     }
 }
 
-// Another argv for every number, so that no two are one kind of denial; `path` comes last.
-static int exec_many(int n, char *path) {
+// Another argv for every number, so that no two are one kind of denial; `path` comes last, after a pause.
+static int exec_many(int n, long ms, char *path) {
     char junk[32], *words[] = {junk, 0}, *last[] = {path, 0};
     for (int i = 0; i < n; i++) { snprintf(junk, sizeof junk, "/junk/%d", i); execv(junk, words); }
-    execv(path, last); return 0;
+    naps(ms); execv(path, last); return 0;
 }
 
 static int exec_controls(char *path) { // 4 KB of arguments, each byte of which is six in JSON
@@ -105,7 +105,7 @@ int main(int argc, char **argv) {
     if (!strcmp(verb, "denied-forever")) { say("ready\n"); for (;;) denied(); }
     if (!strcmp(verb, "denied-after-byte")) { say("ready\n"); if (read(0, &byte, 1) != 1) return 93; denied(); say("answered\n"); return 0; }
     if (!strcmp(verb, "exec")) { execv(argv[2], argv + 2); snprintf(line, sizeof line, "errno %d\n", errno); say(line); return 0; }
-    if (!strcmp(verb, "exec-many")) return exec_many(n, argv[3]);
+    if (!strcmp(verb, "exec-many")) return exec_many(n, atoi(argv[3]), argv[4]);
     if (!strcmp(verb, "exec-controls")) return exec_controls(argv[2]);
     if (!strcmp(verb, "show")) return show(argv[2]);
     if (!strcmp(verb, "stdin-is")) return stdin_is();

@@ -108,29 +108,45 @@ fn whole_stream(ended: &Ended, out: &str) -> Check {
     ensure(ended.code == 0 && right, || format!("{ended:?}: {out}"))
 }
 
-fn denied_execs(stage: &Stage, verb: &[&str]) -> Result<(Vec<Value>, Ended), String> {
+/// The lines of refused execs, the last line, and the end.
+fn denied_execs(stage: &Stage, verb: &[&str]) -> Result<(Vec<Value>, Value, Ended), String> {
     let place = stage.scratch.dir_of(stage.who, "events");
     let file = place.join("execs.jsonl");
     let ended = stage.run(&["--events", &file.display().to_string()], verb)?;
     let mut lines = events(&file)?;
+    let last = lines.last().cloned().ok_or("no event")?;
     lines.retain(|line| is(line, "denied-exec"));
-    Ok((lines, ended))
+    Ok((lines, last, ended))
 }
 
 /// 4 KB of control characters are 24 KB of JSON: the arguments are cut, the path stays.
 pub fn long_arguments_do_not_hide_the_path(who: Who) -> Check {
     let stage = Stage::new(who)?;
-    let (lines, ended) = denied_execs(&stage, &["exec-controls", "/bin/sh"])?;
+    let (lines, _, ended) = denied_execs(&stage, &["exec-controls", "/bin/sh"])?;
     let named = lines.len() == 1 && lines[0]["path"] == "/bin/sh";
     ensure(named, || format!("{ended:?}: {lines:?}"))
 }
 
-/// Three hundred refused starts of nothing, and then the one that matters.
-pub fn junk_does_not_hide_the_next_exec(who: Who) -> Check {
+/// Three hundred refused starts of nothing fill every kind that is kept apart; the one that matters, a moment
+/// later, is a line all the same.
+pub fn junk_does_not_hide_a_later_exec(who: Who) -> Check {
     let stage = Stage::new(who)?;
-    let (lines, ended) = denied_execs(&stage, &["exec-many", "300", "/bin/sh"])?;
+    let verb = ["exec-many", "300", "1100", "/bin/sh"];
+    let (lines, _, ended) = denied_execs(&stage, &verb)?;
     let named = lines.iter().any(|line| line["path"] == "/bin/sh");
     ensure(named, || {
         format!("{} lines, none of /bin/sh: {ended:?}", lines.len())
     })
+}
+
+/// Without that moment the limit of lines per second may leave it out, and then says that something is missing.
+pub fn what_a_burst_leaves_out_is_counted(who: Who) -> Check {
+    let stage = Stage::new(who)?;
+    let verb = ["exec-many", "300", "0", "/bin/sh"];
+    let (lines, exit, ended) = denied_execs(&stage, &verb)?;
+    let told = lines.iter().filter_map(|line| line["count"].as_u64());
+    let told: u64 = told.sum();
+    let dropped = exit["dropped"].as_u64().unwrap_or(0);
+    let whole = exit["denied"] == 301 && told + dropped == 301;
+    ensure(whole, || format!("{told} told, {exit}: {ended:?}"))
 }

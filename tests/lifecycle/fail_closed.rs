@@ -29,8 +29,8 @@ const INIT: &str = "confine init";
 
 /// The calls that the launch makes, in about its order.
 pub const FAULTS: [Fault; 31] = [
-    fault("clone3", EIO, &[REFUSAL]),
-    fault("mount", EIO, &[REFUSAL]),
+    fault("clone3", EPERM, &[REFUSAL]),
+    fault("mount", EPERM, &[REFUSAL]),
     fault("setresgid", EPERM, &["become the mapped ids"]),
     // Root hands the namespaces over through a process of its own, which changes its ids first.
     fault(
@@ -39,7 +39,12 @@ pub const FAULTS: [Fault; 31] = [
         &["become the mapped ids", "make the namespaces"],
     ),
     fault("setsid", EPERM, &["die with the supervisor"]),
-    fault("prctl:0=1", EIO, &["die with the supervisor"]),
+    // Root sets vm.memfd_noexec by a process of its own, which ties itself, too.
+    fault(
+        "prctl:0=1",
+        EIO,
+        &["die with the supervisor", "refuse executable memfds"],
+    ),
     fault("sethostname", EPERM, &["set the host name"]),
     fault("open_tree", EIO, &["clone the trees"]),
     // AT_EMPTY_PATH with AT_RECURSIVE, and without it.
