@@ -61,7 +61,15 @@ pub fn death_by_a_real_time_signal_is_128_plus_n(who: Who) -> Check {
 /// A starter that ignores SIGCHLD has its children reaped unseen, and hands that down.
 pub fn a_starter_that_ignores_sigchld_is_no_trouble(who: Who) -> Check {
     let stage = Stage::new(who)?;
-    let prefix = ["/bin/sh", "-c", "trap '' CHLD; exec \"$@\"", "sh"];
+    // dash(1) does not hand an ignored SIGCHLD down.
+    let prefix = ["env", "--ignore-signal=CHLD"];
+    let mut bare = who.command(std::path::Path::new(prefix[0]));
+    bare.arg(prefix[1]).arg(crate::stage::compiled("actor")?);
+    bare.args(["show", "/proc/self/status"]);
+    let (ended, status) = stage.finish("bare", bare)?;
+    ensure(status.contains("SigIgn:\t0000000000010000"), || {
+        format!("{prefix:?} does not ignore it: {ended:?} {status}")
+    })?;
     for (verb, code) in [(["exit", "23"], 23), (["raise", "15"], 143)] {
         let (ended, _) = stage.finish("ignored", stage.behind(&prefix, &[], &verb))?;
         ensure(ended.code == code, || format!("{verb:?}: {ended:?}"))?;
