@@ -39,7 +39,12 @@ pub const FAULTS: [Fault; 31] = [
         &["become the mapped ids", "make the namespaces"],
     ),
     fault("setsid", EPERM, &["die with the supervisor"]),
-    fault("prctl:0=1", EIO, &["die with the supervisor"]),
+    // Root sets vm.memfd_noexec by a process of its own, which ties itself, too.
+    fault(
+        "prctl:0=1",
+        EIO,
+        &["die with the supervisor", "refuse executable memfds"],
+    ),
     fault("sethostname", EPERM, &["set the host name"]),
     fault("open_tree", EIO, &["clone the trees"]),
     // AT_EMPTY_PATH with AT_RECURSIVE, and without it.
@@ -95,7 +100,7 @@ pub fn fails_closed(who: Who, fault: &Fault) -> Check {
     })?;
     let refused = ended.stderr.contains(REFUSAL);
     ensure(
-        refused || step_of(&ended.stderr).is_some() || fault.names == ["failed"],
+        refused || names_a_step(&ended.stderr) || fault.names == ["failed"],
         || format!("no `step N of M`: {ended:?}"),
     )?;
     ensure(left.is_empty(), || format!("left behind: {left:?}"))
@@ -145,32 +150,9 @@ pub fn behind(
     Ok((ended, stage.work("mark").exists(), left))
 }
 
-/// N and M of `step N of M`.
-fn step_of(stderr: &str) -> Option<(u32, u32)> {
-    let mut words = stderr.split("step ").skip(1).map(str::split_whitespace);
-    words.find_map(|mut w| {
-        let number = |w: &str| w.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok();
-        let n = number(w.next()?)?;
-        (w.next()? == "of").then_some(())?;
-        Some((n, number(w.next()?)?))
-    })
-}
-
-/// The steps that the faults reach, against the steps that the plan prints.
-pub fn the_faults_reach_most_steps_of_the_plan(who: Who) -> Check {
-    let mut reached = std::collections::BTreeSet::new();
-    let mut total = 0;
-    for fault in &FAULTS {
-        let stage = Stage::new(who)?;
-        let (ended, _, _) = behind(&stage, &[(fault.call, fault.errno)])?;
-        if let Some((n, m)) = step_of(&ended.stderr) {
-            reached.insert(n);
-            total = total.max(m);
-        }
-    }
-    println!(
-        "launch {}: steps {reached:?} of {total} made to fail",
-        who.word()
-    );
-    ensure(reached.len() >= 12, || format!("{reached:?} of {total}"))
+/// Whether the text names a step of the plan.
+fn names_a_step(stderr: &str) -> bool {
+    stderr
+        .lines()
+        .any(|line| line.starts_with("error: step ") && line.contains(" of "))
 }
