@@ -65,9 +65,13 @@ pub const FAULTS: [Fault; 31] = [
     fault("umount2", EIO, &["enter the root"]),
     // init lets go of every descriptor, the program of all but three.
     fault("close_range:0=0", EIO, &[INIT]),
-    fault("close_range:0=3", EIO, &["close every descriptor"]),
+    fault(
+        "close_range:0=3",
+        EIO,
+        &["closing what the caller left open"],
+    ),
     // Setting a limit asks for no old value.
-    fault("prlimit64:3=0", EIO, &["limit core"]),
+    fault("prlimit64:3=0", EIO, &["raising the limit of descriptors"]),
     fault("prctl:0=24", EPERM, &["empty all capability sets", INIT]),
     fault("prctl:0=28", EPERM, &["empty all capability sets", INIT]),
     fault("capset", EPERM, &["empty all capability sets", INIT]),
