@@ -26,9 +26,10 @@ const fn fault(call: &'static str, errno: i32, names: &'static [&'static str]) -
 /// What the look at the host says where a call fails that it tries for itself, before any step.
 const REFUSAL: &str = "hint:";
 const INIT: &str = "confine init";
+const SUPERVISOR: &str = "confine the supervisor";
 
 /// The calls that the launch makes, in about its order.
-pub const FAULTS: [Fault; 31] = [
+pub const FAULTS: [Fault; 29] = [
     fault("clone3", EPERM, &[REFUSAL]),
     fault("mount", EPERM, &[REFUSAL]),
     fault("setresgid", EPERM, &["become the mapped ids"]),
@@ -63,18 +64,11 @@ pub const FAULTS: [Fault; 31] = [
     fault("symlink", EIO, &["mount  link"]),
     fault("pivot_root", EIO, &["enter the root"]),
     fault("umount2", EIO, &["enter the root"]),
-    // init lets go of every descriptor, the program of all but three.
+    // init lets go of every descriptor.
     fault("close_range:0=0", EIO, &[INIT]),
-    fault(
-        "close_range:0=3",
-        EIO,
-        &["closing what the caller left open"],
-    ),
-    // Setting a limit asks for no old value.
-    fault("prlimit64:3=0", EIO, &["raising the limit of descriptors"]),
-    fault("prctl:0=24", EPERM, &["empty all capability sets", INIT]),
-    fault("prctl:0=28", EPERM, &["empty all capability sets", INIT]),
-    fault("capset", EPERM, &["empty all capability sets", INIT]),
+    fault("prctl:0=24", EPERM, &["bounding set", SUPERVISOR]),
+    fault("prctl:0=28", EPERM, &["bounding set", SUPERVISOR]),
+    fault("capset", EPERM, &["empty all other capability sets", INIT]),
     fault("prctl:0=38", EIO, &["set no_new_privs", INIT]),
     fault("prctl:0=4", EIO, &[INIT]),
     fault("landlock_add_rule", EIO, &["enforce Landlock", INIT]),
