@@ -5,15 +5,23 @@
 mod common;
 #[path = "lifecycle/events.rs"]
 mod events;
+#[path = "lifecycle/events_sink.rs"]
+mod events_sink;
+#[path = "lifecycle/every_step.rs"]
+mod every_step;
 #[path = "lifecycle/exits.rs"]
 mod exits;
 #[path = "lifecycle/fail_closed.rs"]
 mod fail_closed;
 mod kit;
+#[path = "lifecycle/launch_deaths.rs"]
+mod launch_deaths;
 #[path = "lifecycle/missing.rs"]
 mod missing;
 #[path = "lifecycle/outside.rs"]
 mod outside;
+#[path = "lifecycle/propagation.rs"]
+mod propagation;
 #[path = "lifecycle/signals.rs"]
 mod signals;
 #[path = "lifecycle/stage.rs"]
@@ -82,7 +90,19 @@ const EXITS: [Test; 10] = [
         exits::only_three_descriptors_arrive,
     ),
 ];
-const SIGNALS: [Test; 9] = [
+const SIGNALS: [Test; 12] = [
+    (
+        "the supervisor killed while it launches leaves nothing",
+        launch_deaths::the_supervisor_killed_while_it_launches_leaves_nothing,
+    ),
+    (
+        "death by a real time signal is 128 plus n",
+        launch_deaths::death_by_a_real_time_signal_is_128_plus_n,
+    ),
+    (
+        "a starter that ignores sigchld is no trouble",
+        launch_deaths::a_starter_that_ignores_sigchld_is_no_trouble,
+    ),
     ("signals are forwarded", signals::signals_are_forwarded),
     (
         "a second SIGTERM kills at once",
@@ -117,7 +137,11 @@ const SIGNALS: [Test; 9] = [
         signals::the_program_killed_gives_its_signal,
     ),
 ];
-const TERMINAL: [Test; 4] = [
+const TERMINAL: [Test; 5] = [
+    (
+        "a server does not get the terminal",
+        terminal::a_server_does_not_get_the_terminal,
+    ),
     ("Ctrl-C interrupts", terminal::ctrl_c_interrupts),
     (
         "Ctrl-Z stops and fg goes on",
@@ -129,7 +153,33 @@ const TERMINAL: [Test; 4] = [
     ),
     ("the window size arrives", terminal::the_window_size_arrives),
 ];
-const EVENTS: [Test; 6] = [
+const EVENTS: [Test; 14] = [
+    (
+        "a file below the writable directory is refused",
+        events_sink::a_file_below_the_writable_directory_is_refused,
+    ),
+    (
+        "a symbolic link is refused",
+        events_sink::a_symbolic_link_is_refused,
+    ),
+    (
+        "a fifo without a reader is an error at once",
+        events_sink::a_fifo_without_a_reader_is_an_error_at_once,
+    ),
+    ("events go to a pipe", events_sink::events_go_to_a_pipe),
+    ("events go to a socket", events_sink::events_go_to_a_socket),
+    (
+        "long arguments do not hide the path",
+        events_sink::long_arguments_do_not_hide_the_path,
+    ),
+    (
+        "junk does not hide a later exec",
+        events_sink::junk_does_not_hide_a_later_exec,
+    ),
+    (
+        "what a burst leaves out is counted",
+        events_sink::what_a_burst_leaves_out_is_counted,
+    ),
     (
         "the stream begins with the promises and ends with the exit",
         events::the_stream_begins_with_the_promises_and_ends_with_the_exit,
@@ -161,8 +211,8 @@ const FAILURES: [Test; 6] = [
         fail_closed::runs_behind_a_filter_that_hits_nothing,
     ),
     (
-        "the faults reach most steps of the plan",
-        fail_closed::the_faults_reach_most_steps_of_the_plan,
+        "every step fails closed",
+        every_step::every_step_fails_closed,
     ),
     (
         "missing Landlock is a refusal",
@@ -189,7 +239,7 @@ fn main() -> std::process::ExitCode {
         built.is_ok(),
         built.as_ref().err().map_or("", |e| e),
     );
-    let mut trials = vec![no_user_namespaces(&compiler)];
+    let mut trials = vec![no_user_namespaces(&compiler), shared_mounts(&compiler)];
     for who in [Who::Ordinary, Who::Root] {
         let mut needed = vec![compiler.clone()];
         needed.extend((who == Who::Root).then(needs::root));
@@ -197,6 +247,14 @@ fn main() -> std::process::ExitCode {
         for (name, test) in groups.into_iter().flatten() {
             trials.push(trial(name, who, &needed, move || test(who)));
         }
+        let mut as_root = needed.clone();
+        as_root.push(needs::root());
+        trials.push(trial(
+            "no process keeps the caller's environment",
+            who,
+            &as_root,
+            move || launch_deaths::no_process_keeps_the_callers_environment(who),
+        ));
         for fault in &fail_closed::FAULTS {
             let name = format!("fails closed when {} fails", fault.call);
             trials.push(trial(&name, who, &needed, move || {
@@ -242,5 +300,16 @@ fn no_user_namespaces(compiler: &Need) -> Trial {
         Who::Ordinary,
         &needed,
         || missing::forbidden_user_namespaces_are_a_refusal(Who::Ordinary),
+    )
+}
+
+/// Only for root: an ordinary user's namespace gets the host's mounts as slaves by the kernel itself.
+fn shared_mounts(compiler: &Need) -> Trial {
+    let needed = [compiler.clone(), needs::root(), needs::program("unshare")];
+    trial(
+        "no mount event passes in or out",
+        Who::Root,
+        &needed,
+        || propagation::no_mount_event_passes_in_or_out(Who::Root),
     )
 }

@@ -72,7 +72,7 @@ fn write_end(out: &mut String, plan: &Plan, outcome: &Outcome) -> std::fmt::Resu
         let rest = kinds.len().saturating_sub(MAX_LISTED);
         writeln!(
             out,
-            "  and {} more, {beyond} of other kinds; --events FILE has them",
+            "  and {} more, and {beyond} denials of kinds beyond those",
             count_kinds(rest)
         )?;
     }
@@ -82,11 +82,15 @@ fn write_end(out: &mut String, plan: &Plan, outcome: &Outcome) -> std::fmt::Resu
 fn describe(denial: &Denial) -> (String, String) {
     match denial {
         Denial::Exec { path, argv } => {
-            let words = tame(&argv.join(" "));
+            let words = shorten(&tame(&argv.join(" ")));
             (
-                format!("start of the program {}: {words}", tame(path)),
+                format!("start of the program {}: {words}", shorten(&tame(path))),
                 advice::for_exec(path),
             )
+        }
+        Denial::Program { path } => {
+            let what = format!("start of the program {}", shorten(&tame(path)));
+            (what, advice::for_exec(path))
         }
         Denial::Call { syscall, tested } => {
             let args: Vec<String> = tested
@@ -103,6 +107,14 @@ fn describe(denial: &Denial) -> (String, String) {
                 advice::for_call(syscall, tested),
             )
         }
+    }
+}
+
+/// A line that a person reads.
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(200) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

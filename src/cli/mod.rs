@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod descriptors;
 mod digest;
 mod plan;
 mod profiles;
@@ -44,6 +45,10 @@ const FAILED: u8 = 125;
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     crate::sys::process::settle_signals();
+    if nix::unistd::getuid() != nix::unistd::geteuid() {
+        let hint = "flowjail needs no privilege: remove the set-user-ID bit";
+        return ExitCode::from(terminal::fail(FAILED, "started set-user-ID", Some(hint)));
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -1,21 +1,16 @@
 //! `flowjail run`: the whole program on one screen.
 #![forbid(unsafe_code)]
 
-use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
-
 use clap::Args;
 
-use super::digest;
 use super::terminal::{Terminal, fail, say};
+use super::{descriptors, digest};
 use crate::events::Sink;
 use crate::host::{self, Host, Request};
 use crate::launch::{self, Failure};
 use crate::plan::{self, Plan, Refusals};
 use crate::profile::{self, Overlay};
 use crate::supervisor;
-use crate::sys::process;
 
 /// Flags that say which jail, each the same as its line in a profile.
 #[derive(Args, Debug, Clone, Default)]
@@ -83,8 +78,7 @@ pub fn run(args: &RunArgs) -> u8 {
 /// Profile to outcome: load, observe, resolve, launch, supervise.
 pub fn jail(flags: &JailFlags, command: &[String]) -> Result<u8, Stopped> {
     let (host, plan) = resolve(flags, command, false)?;
-    refuse_directories()?;
-    let sink = Sink::new(open_events(flags, &plan)?);
+    let sink = Sink::new(descriptors::settle(flags.events.as_deref(), &plan)?);
     let terminal = Terminal::of_stdin(&plan);
     say(digest::start(&plan));
     let outcome = start(&plan, sink).map_err(|failure| {
@@ -129,25 +123,6 @@ fn start(plan: &Plan, sink: Sink) -> Result<supervisor::Outcome, Failure> {
     supervisor::supervise(launched, plan, watch, sink)
 }
 
-/// A directory as descriptor 0, 1 or 2 would be a way out of the jail's root.
-fn refuse_directories() -> Result<(), Stopped> {
-    let is_directory = |number: &i32| {
-        std::fs::metadata(format!("/proc/self/fd/{number}")).is_ok_and(|fact| fact.is_dir())
-    };
-    match (0..=2).find(is_directory) {
-        None => Ok(()),
-        Some(number) => {
-            let message =
-                format!("descriptor {number} is a directory: the jail could leave its root by it");
-            Err(Stopped(fail(
-                super::FAILED,
-                message,
-                Some("give a file, a pipe or a terminal"),
-            )))
-        }
-    }
-}
-
 /// A failed launch; where no namespaced jail can be had at all, that is a refusal with its usual causes.
 fn explain(failure: &Failure, host: &Host) -> u8 {
     let code = fail(failure.exit, failure, None);
@@ -158,47 +133,4 @@ fn explain(failure: &Failure, host: &Host) -> u8 {
         say(Refusals(vec![refusal]));
     }
     code
-}
-
-/// Opens what `--events` names.
-fn open_events(flags: &JailFlags, plan: &Plan) -> Result<Option<File>, Stopped> {
-    let Some(name) = &flags.events else {
-        return Ok(None);
-    };
-    match events_file(name, plan) {
-        Ok(file) => Ok(Some(file)),
-        Err(why) => Err(Stopped(fail(
-            super::FAILED,
-            format!("--events {name}: {why}"),
-            None,
-        ))),
-    }
-}
-
-/// A descriptor that the caller left open, or a file outside of what the jail writes; no symbolic link at its end.
-fn events_file(name: &str, plan: &Plan) -> Result<File, String> {
-    if let Some(number) = name.strip_prefix("fd:") {
-        let number = number
-            .parse()
-            .map_err(|_| "not a descriptor's number".to_owned())?;
-        let file = process::duplicate(number).map_err(|errno| errno.desc().to_owned())?;
-        return Ok(File::from(file));
-    }
-    let path = Path::new(name);
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let place = std::fs::canonicalize(parent.unwrap_or(Path::new(".")))
-        .map_err(|error| error.to_string())?;
-    if plan.writes_below(&place) {
-        return Err("lies in a directory that the jail writes".into());
-    }
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let mut options = File::options();
-    options
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(flags);
-    options.open(path).map_err(|error| error.to_string())
 }

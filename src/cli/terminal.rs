@@ -51,14 +51,15 @@ pub fn tame(text: &str) -> String {
 pub struct Terminal(Option<(Termios, Pid)>);
 
 impl Terminal {
-    /// Notes the mode. A server gets /dev/null in the terminal's place: it has nothing to read there, and a jailed
-    /// process, which is outside of the shell's job control, could read what is typed for others.
+    /// Notes the mode. A server, and a jail that is started in the background, gets /dev/null in the terminal's
+    /// place: a jailed process, which is outside of the shell's job control, could read what is typed for others.
     pub fn of_stdin(plan: &Plan) -> Terminal {
         let stdin = std::io::stdin();
         if !stdin.is_terminal() {
             return Terminal(None);
         }
-        if !plan.publish.is_empty()
+        let behind = tcgetpgrp(&stdin).is_ok_and(|owner| owner != getpgrp());
+        if (behind || !plan.publish.is_empty())
             && let Ok(null) = File::open("/dev/null")
         {
             // A stdin that cannot be replaced stays: nothing is lost by it but this.

@@ -16,6 +16,11 @@ pub enum Denial {
         /// Its arguments.
         argv: Vec<String>,
     },
+    /// The start of a program, with whatever arguments.
+    Program {
+        /// Its path.
+        path: String,
+    },
     /// A system call.
     Call {
         /// Its name.
@@ -63,6 +68,13 @@ impl Ledger {
     /// Counts a denial; tells the sink of the first of its kind, and of every tenfold after that.
     pub fn note(&mut self, denial: Denial, event: Event, sink: &mut Sink) {
         self.total += 1;
+        let denial = match denial {
+            // Beyond the quota programs are told apart by their paths alone.
+            Denial::Exec { ref path, .. } if self.is_full_for(&denial) => {
+                Denial::Program { path: path.clone() }
+            }
+            other => other,
+        };
         if self.is_full_for(&denial) {
             // Beyond the kinds that are kept apart every denial is a line of its own, as fast as lines may come.
             self.beyond += 1;
@@ -90,9 +102,8 @@ impl Ledger {
 
     /// Programs and calls have a quota each, so that neither hides the other.
     fn is_full_for(&self, denial: &Denial) -> bool {
-        let same_sort = |other: &&Denial| {
-            matches!(other, Denial::Exec { .. }) == matches!(denial, Denial::Exec { .. })
-        };
+        let sort = std::mem::discriminant(denial);
+        let same_sort = |other: &&Denial| std::mem::discriminant(*other) == sort;
         !self.kinds.contains_key(denial) && self.kinds.keys().filter(same_sort).count() >= MAX_KINDS
     }
 

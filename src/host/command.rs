@@ -126,8 +126,16 @@ pub fn find(name: &str, path: &str, cwd: &Path) -> Result<PathBuf, CommandError>
             format!("`{}` is not an executable file", path.display()),
             None,
         ),
-        None => CommandError::new(127, format!("`{name}` is not there"), not_found_hint(name)),
+        None => CommandError::new(127, not_found(name), not_found_hint(name)),
     })
+}
+
+fn not_found(name: &str) -> String {
+    if name.contains('/') {
+        format!("`{name}` is not there")
+    } else {
+        format!("`{name}` was not found along PATH")
+    }
 }
 
 fn not_found_hint(name: &str) -> Option<String> {

@@ -15,7 +15,7 @@ use nix::errno::Errno;
 pub use command::{Command, CommandError};
 pub use namespaces::{NamespaceBlock, probe as probe_namespaces};
 pub use observe::observe;
-pub use paths::{PathFact, PathKind};
+pub use paths::{ANYONE, PathFact, PathKind, look};
 
 /// The host, as `plan::resolve` reads it.
 #[derive(Debug, Clone)]

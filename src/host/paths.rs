@@ -1,7 +1,7 @@
 //! What a path is on this host: its symbolic links, where it really lies, whose it is.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -26,8 +26,12 @@ pub struct PathFact {
     pub mode: u32,
     /// Device and inode, to know it again.
     pub inode: (u64, u64),
-    /// Whether root alone can rename or replace any part of the path.
-    pub ancestors_are_roots: bool,
+    /// Users other than root who can rename or replace a part of the path; [`ANYONE`] where everyone can.
+    pub replaceable_by: BTreeSet<u32>,
+    /// Users other than root who own a symbolic link on the way.
+    pub link_owners: BTreeSet<u32>,
+    /// Whether members of a group other than root's can.
+    pub group_replaceable: bool,
 }
 
 /// The kinds of files that matter to a jail.
@@ -43,17 +47,24 @@ pub enum PathKind {
     Missing(Errno),
 }
 
+/// In [`PathFact::replaceable_by`]: a directory on the way is open to all.
+pub const ANYONE: u32 = u32::MAX;
+
 const MAX_LINKS: usize = 40;
+
+/// Looks a path up, link by link.
+pub fn look(path: &Path) -> PathFact {
+    look_by(path, &mut Seen::default())
+}
 
 /// Looks paths up, link by link, and at each directory on the way once.
 pub fn look_at(paths: impl Iterator<Item = PathBuf>) -> BTreeMap<PathBuf, PathFact> {
     let mut seen = Seen::default();
-    paths
-        .map(|path| {
-            let fact = seen.look(&path);
-            (path, fact)
-        })
-        .collect()
+    let mut fact = |path: PathBuf| {
+        let fact = look_by(&path, &mut seen);
+        (path, fact)
+    };
+    paths.map(&mut fact).collect()
 }
 
 /// What stands at each path, as far as that was looked at.
@@ -67,80 +78,81 @@ impl Seen {
                 .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
         })
     }
+}
 
-    fn look(&mut self, path: &Path) -> PathFact {
-        let mut fact = PathFact {
-            links: Vec::new(),
-            real: PathBuf::from("/"),
-            kind: PathKind::Directory,
-            uid: 0,
-            gid: 0,
-            mode: 0o755,
-            inode: (0, 0),
-            ancestors_are_roots: true,
+fn look_by(path: &Path, seen: &mut Seen) -> PathFact {
+    let mut fact = PathFact {
+        links: Vec::new(),
+        real: PathBuf::from("/"),
+        kind: PathKind::Directory,
+        uid: 0,
+        gid: 0,
+        mode: 0o755,
+        inode: (0, 0),
+        replaceable_by: BTreeSet::new(),
+        link_owners: BTreeSet::new(),
+        group_replaceable: false,
+    };
+    let mut rest: Vec<PathBuf> = parts(path);
+    while let Some(part) = rest.pop() {
+        if part.as_os_str() == ".." {
+            up(&mut fact, seen);
+            continue;
+        }
+        note_replacers(&mut fact);
+        let here = fact.real.join(&part);
+        let Some(metadata) = note(&mut fact, &here, seen) else {
+            rest.iter().rev().for_each(|part| fact.real.push(part));
+            return fact;
         };
-        let mut rest: Vec<PathBuf> = parts(path);
-        while let Some(part) = rest.pop() {
-            if part.as_os_str() == ".." {
-                self.up(&mut fact);
-                continue;
+        if metadata.is_symlink() {
+            let target = std::fs::read_link(&here).unwrap_or_default();
+            note_owner(&mut fact, metadata.uid());
+            if metadata.uid() != 0 {
+                fact.link_owners.insert(metadata.uid());
             }
-            // In a sticky directory nobody but root replaces what root owns; each part's owner has its own turn.
-            let others_replace = fact.mode & 0o022 != 0 && fact.mode & 0o1000 == 0;
-            if fact.uid != 0 || others_replace {
-                fact.ancestors_are_roots = false;
-            }
-            let here = fact.real.join(&part);
-            let Some((is_link, uid)) = self.note(&mut fact, &here) else {
-                rest.iter().rev().for_each(|part| fact.real.push(part));
+            fact.links.push((here, target.clone()));
+            if fact.links.len() > MAX_LINKS {
+                fact.kind = PathKind::Missing(Errno::ELOOP);
                 return fact;
-            };
-            if is_link {
-                let target = std::fs::read_link(&here).unwrap_or_default();
-                fact.ancestors_are_roots &= uid == 0;
-                fact.links.push((here, target.clone()));
-                if fact.links.len() > MAX_LINKS {
-                    fact.kind = PathKind::Missing(Errno::ELOOP);
-                    return fact;
-                }
-                if target.is_absolute() {
-                    fact.real = PathBuf::from("/");
-                }
-                self.up(&mut fact);
-                rest.extend(parts(&target));
             }
-        }
-        fact
-    }
-
-    /// To the directory above, and what that is.
-    fn up(&mut self, fact: &mut PathFact) {
-        fact.real.pop();
-        let above = if fact.real.as_os_str().is_empty() {
-            PathBuf::from("/")
-        } else {
-            fact.real.clone()
-        };
-        self.note(fact, &above);
-    }
-
-    /// Notes what stands there; whether it is a symbolic link, and whose.
-    fn note(&mut self, fact: &mut PathFact, here: &Path) -> Option<(bool, u32)> {
-        fact.real = here.to_owned();
-        match self.at(here) {
-            Ok(metadata) => {
-                (fact.uid, fact.gid, fact.mode) =
-                    (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
-                fact.inode = (metadata.dev(), metadata.ino());
-                fact.kind = kind_of(metadata);
-                Some((metadata.is_symlink(), metadata.uid()))
+            if target.is_absolute() {
+                fact.real = PathBuf::from("/");
             }
-            Err(errno) => {
-                fact.kind = PathKind::Missing(*errno);
-                None
-            }
+            up(&mut fact, seen);
+            rest.extend(parts(&target));
         }
     }
+    fact
+}
+
+/// Who can replace the entries of the directory that `fact` has come to. In a sticky directory only an entry's own
+/// owner can, who has a turn when the path goes on from there.
+fn note_replacers(fact: &mut PathFact) {
+    note_owner(fact, fact.uid);
+    if fact.mode & 0o1000 == 0 {
+        if fact.mode & 0o002 != 0 {
+            fact.replaceable_by.insert(ANYONE);
+        }
+        fact.group_replaceable |= fact.mode & 0o020 != 0 && fact.gid != 0;
+    }
+}
+
+fn note_owner(fact: &mut PathFact, owner: u32) {
+    if owner != 0 {
+        fact.replaceable_by.insert(owner);
+    }
+}
+
+/// To the directory above, and what that is.
+fn up(fact: &mut PathFact, seen: &mut Seen) {
+    fact.real.pop();
+    let above = if fact.real.as_os_str().is_empty() {
+        PathBuf::from("/")
+    } else {
+        fact.real.clone()
+    };
+    note(fact, &above, seen);
 }
 
 fn parts(path: &Path) -> Vec<PathBuf> {
@@ -150,6 +162,23 @@ fn parts(path: &Path) -> Vec<PathBuf> {
         _ => None,
     };
     path.components().rev().filter_map(named).collect()
+}
+
+fn note<'s>(fact: &mut PathFact, here: &Path, seen: &'s mut Seen) -> Option<&'s Metadata> {
+    fact.real = here.to_owned();
+    match seen.at(here) {
+        Ok(metadata) => {
+            (fact.uid, fact.gid, fact.mode) =
+                (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
+            fact.inode = (metadata.dev(), metadata.ino());
+            fact.kind = kind_of(metadata);
+            Some(metadata)
+        }
+        Err(errno) => {
+            fact.kind = PathKind::Missing(*errno);
+            None
+        }
+    }
 }
 
 fn kind_of(metadata: &std::fs::Metadata) -> PathKind {

@@ -26,13 +26,14 @@ pub fn confine_init(recipe: &Recipe) -> Result<(), Errno> {
     notify::load_filter(&own_instructions(&recipe.plan.own_filters.init)?)
 }
 
-/// The supervisor, its bounding set empty already: the workload's ids, no capabilities, no_new_privs, not dumpable, an environment of zeros,
-/// /proc as its root, and few system calls.
+/// The supervisor, its bounding set empty already: the workload's ids, no capabilities, no_new_privs, not dumpable,
+/// an environment of zeros, /proc as its root, and few system calls.
 ///
 /// It reads the path and the arguments of a refused execve from `/proc/PID/mem`. A Landlock domain would forbid
 /// that (ptrace is for ancestors of the target's domain only), so that a root without any file but /proc and
 /// an open(2) that can only read stand in its place. The capabilities for it come from a start as root, or from
-/// the supervisor's own user namespace.
+/// the supervisor's own user namespace, from where it cannot look into the user's other processes. A start as root
+/// has no such namespace: there it could look into other processes of the workload's uid.
 pub fn confine_supervisor(recipe: &Recipe, filter: &[Instruction]) -> Result<(), Errno> {
     nix::unistd::chroot("/proc")?;
     nix::unistd::chdir("/")?;

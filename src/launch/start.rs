@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Starts a jail up to the workload's execve. The process must be single-threaded, with the signals that it
 /// forwards blocked.
 pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
+    process::raise_open_files()
+        .map_err(|errno| Failure::outside("raising the limit of descriptors", errno))?;
     let recipe = Recipe::new(plan)?;
     let trees = supervised(&recipe, Step::OpenTrees, || {
         let needed = plan.has(Layer::Mounts) && plan.ids.root_start;

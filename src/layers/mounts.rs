@@ -61,6 +61,11 @@ fn open_tree(tree: &Tree, ids: &IdPlan) -> Result<OwnedFd, Errno> {
         (false, true) => attr::NOEXEC | attr::NOSUID,
         (false, false) => attr::RDONLY | attr::NOSUID | attr::NODEV,
     };
+    let attributes = if tree.code {
+        attributes
+    } else {
+        attributes | attr::NOEXEC
+    };
     mount::restrict_tree(&opened, attributes)?;
     Ok(opened)
 }

@@ -1,11 +1,11 @@
 //! Which files the jail sees, and whether the workload's ids will be able to use them.
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::ids::IdPlan;
 use super::refusal::Refusal;
-use crate::host::{Host, PathFact, PathKind};
+use crate::host::{ANYONE, Host, PathFact, PathKind};
 use crate::profile::{Layer, Profile, ReadPath, Sourced, Template, WritePath};
 
 /// The resolved files.
@@ -78,6 +78,7 @@ pub fn resolve(profile: &Profile, host: &Host, ids: &IdPlan) -> Result<Files, Ve
         .iter()
         .for_each(|entry| collector.program(entry));
     collector.command();
+    collector.keep_code_apart();
     collector.devices();
     let text = |name: &str| host.variables.get(name).map(PathBuf::from);
     collector.files.home = text("home").unwrap_or_else(|| PathBuf::from("/"));
@@ -191,7 +192,26 @@ impl Collector<'_> {
         }
     }
 
+    /// Grants a path, unless a start as root could be led elsewhere by someone who can replace a part of it.
     fn grant(&mut self, fact: &PathFact, at: Option<PathBuf>, writable: bool) {
+        let others = fact
+            .replaceable_by
+            .iter()
+            .filter(|&&user| user != self.ids.uid);
+        let swapper = others.max().copied();
+        if self.ids.root_start && (swapper.is_some() || writable && fact.group_replaceable) {
+            let who = match swapper {
+                Some(ANYONE) => "everyone".to_owned(),
+                Some(user) => format!("user {user}"),
+                None => "a group".to_owned(),
+            };
+            let shown = fact.real.display();
+            let found = format!("{who} can put something else in the place of a part of it");
+            let hint =
+                "start flowjail as that user, or use a place where root alone can write".to_owned();
+            let needs = "to be root's or the workload's all the way, in a start as root";
+            return self.refuse(format!("path `{shown}`"), needs, found, Some(hint));
+        }
         self.files.links.extend(fact.links.iter().cloned());
         let source = fact.real.clone();
         self.files.grants.push(Grant {
@@ -201,7 +221,7 @@ impl Collector<'_> {
             directory: fact.kind == PathKind::Directory,
             writable,
             links: false,
-            device: fact.kind == PathKind::Special,
+            device: false,
             owned_by_root: None,
         });
     }
@@ -252,15 +272,12 @@ impl Collector<'_> {
             return Ok(None);
         }
         if fact.uid == 0 && self.ids.root_start && self.own_root {
-            if fact.ancestors_are_roots {
+            if !is_of_the_system(&fact.real) {
                 return Ok(Some((0, fact.gid)));
             }
-            let found = "root owns it, but someone else could put another directory in its place"
-                .to_owned();
-            return Err((
-                found,
-                format!("chown -R {}:{} {shown}", self.ids.uid, self.ids.gid),
-            ));
+            let found =
+                "it is a directory of the system, which a jail never gets as its own".to_owned();
+            return Err((found, "use a directory of Flowise's own".to_owned()));
         }
         if bits & 0o7 == 0o7 {
             return Ok(None);
@@ -302,6 +319,38 @@ impl Collector<'_> {
         }
     }
 
+    /// What is written must not show as code elsewhere: a readable directory or a program inside a writable directory
+    /// is refused.
+    fn keep_code_apart(&mut self) {
+        let written: Vec<PathBuf> = self.written().map(|grant| grant.source.clone()).collect();
+        let inside = |path: &PathBuf| written.iter().find(|place| path.starts_with(place));
+        let code = self
+            .files
+            .grants
+            .iter()
+            .filter(|grant| !grant.writable && grant.directory);
+        let code = code
+            .map(|grant| grant.source.clone())
+            .chain(self.files.executable.clone());
+        let mixed: Vec<(PathBuf, PathBuf)> = code
+            .filter_map(|path| Some((path.clone(), inside(&path)?.clone())))
+            .collect();
+        for (path, place) in mixed {
+            let found = format!("it lies in `{}`, which the jail writes", place.display());
+            let hint = "keep what is run outside of what is written".to_owned();
+            self.refuse(
+                format!("`{}`", path.display()),
+                "to be read and never written",
+                found,
+                Some(hint),
+            );
+        }
+    }
+
+    fn written(&self) -> impl Iterator<Item = &Grant> {
+        self.files.grants.iter().filter(|grant| grant.writable)
+    }
+
     fn devices(&mut self) {
         let devices: Vec<PathFact> = self
             .host
@@ -312,8 +361,24 @@ impl Collector<'_> {
             .collect();
         for fact in devices.iter().filter(|fact| fact.kind == PathKind::Special) {
             self.grant(fact, None, false);
+            if let Some(grant) = self.files.grants.last_mut() {
+                grant.device = true;
+            }
         }
     }
+}
+
+/// Directories whose files are everyone's: a start as root maps no owner there.
+fn is_of_the_system(path: &Path) -> bool {
+    let of_the_system = [
+        "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root",
+        "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var",
+    ];
+    let below = [
+        "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr",
+    ];
+    of_the_system.iter().any(|place| path == Path::new(place))
+        || below.iter().any(|place| path.starts_with(place))
 }
 
 fn parameter_hint(template: &Template) -> Option<String> {

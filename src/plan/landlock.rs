@@ -1,6 +1,7 @@
 //! Landlock rules, as data.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -35,7 +36,7 @@ pub struct LandlockRule {
 }
 
 /// Sets of Landlock rights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
     /// Files are read, directories listed.
@@ -52,63 +53,57 @@ pub enum Access {
 
 /// The rules for a profile's files and ports.
 pub fn resolve(profile: &Profile, host: &Host, files: &Files) -> Option<LandlockPlan> {
-    let abi = host
-        .landlock
-        .ok()
-        .filter(|_| !profile.layers_off.contains(&Layer::Landlock))?;
-    let mut rules: Vec<LandlockRule> = Vec::new();
-    let mut allow = |path: &Path, access: Access| {
-        rules.push(LandlockRule {
+    let off = |layer| profile.layers_off.contains(&layer);
+    let abi = host.landlock.ok().filter(|_| !off(Layer::Landlock))?;
+    let hosts = profile.net.allow.iter().chain(&profile.net.private);
+    Some(LandlockPlan {
+        abi,
+        rules: rules(files, !off(Layer::Mounts)),
+        bind: ports(profile.net.publish.iter().map(|entry| entry.value.port())),
+        connect: ports(hosts.map(|entry| entry.value.port).chain([DNS])),
+    })
+}
+
+/// The granted paths; with an own root also what only that has.
+fn rules(files: &Files, own_root: bool) -> Vec<LandlockRule> {
+    let granted = files.grants.iter().map(|grant| {
+        let access = match grant {
+            grant if grant.writable => Access::Write,
+            grant if grant.device => Access::Device,
+            _ => Access::Read,
+        };
+        (grant.at.as_path(), access)
+    });
+    let linking = files.grants.iter().filter(|grant| grant.links);
+    let links = linking.map(|grant| (grant.at.as_path(), Access::Link));
+    let executable = files.executable.iter();
+    let programs = executable.map(|path| (path.as_path(), Access::Execute));
+    let own = [
+        (Path::new("/tmp"), Access::Write),
+        (Path::new("/etc/hosts"), Access::Read),
+        (Path::new("/etc/passwd"), Access::Read),
+    ];
+    let own = own.into_iter().filter(|_| own_root);
+    let always = [(Path::new("/proc"), Access::Read)];
+    let all = granted
+        .chain(links)
+        .chain(programs)
+        .chain(own)
+        .chain(always);
+    let mut rules: Vec<LandlockRule> = all
+        .map(|(path, access)| LandlockRule {
             path: path.to_owned(),
             access,
         })
-    };
-    for grant in &files.grants {
-        allow(
-            &grant.at,
-            if grant.writable {
-                Access::Write
-            } else if grant.device {
-                Access::Device
-            } else {
-                Access::Read
-            },
-        );
-    }
-    let linking = files.grants.iter().filter(|grant| grant.links);
-    linking.for_each(|grant| allow(&grant.at, Access::Link));
-    files
-        .executable
-        .iter()
-        .for_each(|path| allow(path, Access::Execute));
-    allow(Path::new("/proc"), Access::Read);
-    if !profile.layers_off.contains(&Layer::Mounts) {
-        allow(Path::new("/tmp"), Access::Write);
-        allow(Path::new("/etc/hosts"), Access::Read);
-        allow(Path::new("/etc/passwd"), Access::Read);
-    }
-    let mut bind: Vec<u16> = profile
-        .net
-        .publish
-        .iter()
-        .map(|entry| entry.value.port())
         .collect();
-    let hosts = profile.net.allow.iter().chain(&profile.net.private);
-    let mut connect: Vec<u16> = hosts.map(|entry| entry.value.port).chain([DNS]).collect();
-    for ports in [&mut bind, &mut connect] {
-        ports.sort_unstable();
-        ports.dedup();
-    }
-    rules.sort_by(|one, other| {
-        (&one.path, one.access as u8).cmp(&(&other.path, other.access as u8))
-    });
+    rules.sort_by(|one, other| (&one.path, one.access).cmp(&(&other.path, other.access)));
     rules.dedup();
-    Some(LandlockPlan {
-        abi,
-        rules,
-        bind,
-        connect,
-    })
+    rules
+}
+
+fn ports(ports: impl Iterator<Item = u16>) -> Vec<u16> {
+    let sorted: BTreeSet<u16> = ports.collect();
+    sorted.into_iter().collect()
 }
 
 /// Names are asked over TCP where an answer does not fit a datagram.

@@ -13,6 +13,8 @@ mod promises;
 mod refusal;
 mod resolve;
 mod step;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::net::SocketAddr;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::files::{Files, Grant};
 use super::ids::IdPlan;
+use super::refusal::Refusal;
 use crate::host::Host;
 use crate::profile::{ByteSize, Layer, Profile};
 
@@ -34,6 +35,8 @@ pub enum Mount {
         at: PathBuf,
         /// Its content.
         text: String,
+        /// Whether the host's own file does not do in its place.
+        needed: bool,
     },
     /// A part of the host.
     Bind(Tree),
@@ -64,6 +67,8 @@ pub struct Tree {
     pub directory: bool,
     /// Whether it can be written; then nothing in it can be executed or mapped as code.
     pub writable: bool,
+    /// Whether what lies in it can be executed or mapped as code.
+    pub code: bool,
     /// Whether it is a device.
     pub device: bool,
     /// Root's ids on disk that appear as the workload's: uid and gid on disk.
@@ -94,7 +99,7 @@ impl fmt::Display for Mount {
                 at.display(),
                 target.display()
             ),
-            Mount::Text { at, text } => write!(
+            Mount::Text { at, text, .. } => write!(
                 out,
                 "mount  file   {}  generated, {} bytes",
                 at.display(),
@@ -127,7 +132,8 @@ impl fmt::Display for Tree {
         let how = match (self.writable, self.device) {
             (true, _) => "writable noexec nosuid nodev",
             (false, true) => "device nosuid noexec",
-            (false, false) => "read-only nosuid nodev",
+            (false, false) if self.code => "read-only nosuid nodev",
+            (false, false) => "read-only noexec nosuid nodev",
         };
         write!(out, "  {how}")?;
         match self.owned_by_root {
@@ -138,7 +144,12 @@ impl fmt::Display for Tree {
 }
 
 /// Builds the list: parents before children.
-pub fn resolve(profile: &Profile, host: &Host, files: &Files, ids: &IdPlan) -> Vec<Mount> {
+pub fn resolve(
+    profile: &Profile,
+    host: &Host,
+    files: &Files,
+    ids: &IdPlan,
+) -> Result<Vec<Mount>, Vec<Refusal>> {
     let mut parts: BTreeMap<PathBuf, Mount> = BTreeMap::new();
     let mut put = |mount: Mount| {
         parts.insert(mount.at().to_owned(), mount);
@@ -175,17 +186,26 @@ pub fn resolve(profile: &Profile, host: &Host, files: &Files, ids: &IdPlan) -> V
     files
         .grants
         .iter()
-        .for_each(|grant| put(Mount::Bind(tree(grant))));
+        .for_each(|grant| put(Mount::Bind(tree(grant, files))));
+    written_elsewhere(files).for_each(|tree| put(Mount::Bind(tree)));
     // Generated files win over binds of the same place.
     put(Mount::Text {
         at: "/etc/hosts".into(),
         text: hosts_file(profile, host),
+        needed: !profile.net.hosts.is_empty(),
     });
     put(Mount::Text {
         at: "/etc/passwd".into(),
         text: passwd_file(files, ids),
+        needed: false,
     });
-    without_covered(parts)
+    let mounts = without_covered(parts);
+    let refusals = misplaced(&mounts);
+    if refusals.is_empty() {
+        Ok(mounts)
+    } else {
+        Err(refusals)
+    }
 }
 
 impl Tree {
@@ -196,46 +216,94 @@ impl Tree {
             inode: None,
             directory,
             writable: false,
+            code: false,
             device: false,
             owned_by_root: None,
         }
     }
 }
 
-fn tree(grant: &Grant) -> Tree {
+fn tree(grant: &Grant, files: &Files) -> Tree {
+    let written = files.grants.iter().filter(|other| other.writable);
+    let written = |path: &Path| written.clone().any(|other| path.starts_with(&other.source));
     Tree {
         source: grant.source.clone(),
         at: grant.at.clone(),
         inode: Some(grant.inode),
         directory: grant.directory,
         writable: grant.writable,
+        code: !grant.device && !written(&grant.source),
         device: grant.device,
         owned_by_root: grant.owned_by_root,
     }
 }
 
-/// Leaves out what a read-only bind of an ancestor shows already, and links that lie inside a bind.
+/// What is written at one place of the jail and read at another, below a readable directory of the host: there it
+/// is no code either.
+fn written_elsewhere(files: &Files) -> impl Iterator<Item = Tree> {
+    let seen = |grant: &&Grant| {
+        let mut others = files
+            .grants
+            .iter()
+            .filter(|other| !other.writable && other.directory);
+        grant.writable
+            && grant.at != grant.source
+            && others.any(|other| grant.source.starts_with(&other.source))
+    };
+    files.grants.iter().filter(seen).map(|grant| Tree {
+        at: grant.source.clone(),
+        writable: false,
+        ..tree(grant, files)
+    })
+}
+
+/// Leaves out what a bind of an ancestor shows already, and links and directories that lie inside a bind.
 fn without_covered(parts: BTreeMap<PathBuf, Mount>) -> Vec<Mount> {
     let mut kept: Vec<Mount> = Vec::new();
-    for (at, mount) in parts {
-        let above = kept.iter().rev().find_map(|other| match other {
-            Mount::Bind(tree) if at.starts_with(&tree.at) && at != tree.at => Some(tree),
-            _ => None,
-        });
-        let shown = above.is_some_and(|above| match &mount {
+    for mount in parts.into_values() {
+        let shown = above(&kept, mount.at()).is_some_and(|above| match &mount {
             Mount::Bind(tree) => {
                 let same_place = tree.at.strip_prefix(&above.at).ok()
                     == tree.source.strip_prefix(&above.source).ok();
-                same_place && tree.writable == above.writable && !tree.device
+                let as_free = above.writable || !tree.writable && tree.code == above.code;
+                same_place && as_free && !tree.device
             }
             Mount::Link { .. } | Mount::Directory { .. } => true,
-            _ => false,
+            Mount::Text { needed, .. } => !needed && !above.writable,
+            Mount::Tmp { .. } | Mount::Proc { .. } => false,
         });
         if !shown {
             kept.push(mount);
         }
     }
     kept
+}
+
+/// The innermost bind of a directory that a place lies in.
+fn above<'a>(mounts: &'a [Mount], at: &Path) -> Option<&'a Tree> {
+    mounts.iter().rev().find_map(|other| match other {
+        Mount::Bind(tree) if at.starts_with(&tree.at) && at != tree.at => Some(tree),
+        _ => None,
+    })
+}
+
+/// init makes mount points while the host's root is still in reach: never inside a directory that the jail writes,
+/// where a link could lead it elsewhere, and no file inside one that is read-only.
+fn misplaced(mounts: &[Mount]) -> Vec<Refusal> {
+    let refuse = |mount: &Mount| {
+        let above = above(mounts, mount.at())?;
+        let is_text = matches!(mount, Mount::Text { .. });
+        (above.writable || is_text).then(|| Refusal {
+            what: format!("`{}` in the jail", mount.at().display()),
+            needs: "a place of its own".into(),
+            found: format!(
+                "it lies in `{}`, which the profile binds as a whole",
+                above.at.display()
+            ),
+            hints: vec!["name the single files or directories that are needed".into()],
+        })
+    };
+    mounts.iter().filter_map(refuse).collect()
 }
 
 /// The host's own /etc/hosts with the profile's names before it.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{Plan, Refusal};
 use crate::host::Host;
 use crate::profile::{Layer, Level, Profile, Promise};
+use crate::syscalls::Rule;
 
 /// One line of the promise table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -81,6 +82,7 @@ fn holding(promise: Promise, profile: &Profile, host: &Host, plan: &Plan) -> Hol
                 Layer::Mounts,
                 "noexec on everything writable (dlopen too), /proc read-only",
             );
+            memory_files(&mut parts, profile, plan);
         }
         Promise::Egress => network(&mut parts, plan, true),
         Promise::Ingress => network(&mut parts, plan, false),
@@ -130,6 +132,8 @@ fn exec(parts: &mut Parts, profile: &Profile, host: &Host, plan: &Plan) {
         }
         Some(_) if !profile.programs.is_empty() => {
             parts.landlock(host, plan, "Landlock: named programs only");
+            let why = "a dynamic loader starts any program that can be read";
+            parts.missing.push(why.into());
         }
         Some(filter) if !filter.listener => {
             let errno = host.listener.err().map_or("", |errno| errno.desc());
@@ -139,17 +143,25 @@ fn exec(parts: &mut Parts, profile: &Profile, host: &Host, plan: &Plan) {
         }
         Some(_) => parts.missing.push("layer `exec` is off".into()),
     }
-    if plan.filter.is_some()
-        && profile
-            .allow
-            .iter()
-            .all(|rule| rule.syscall != "memfd_create")
-    {
+    parts.layer(plan, Layer::Mounts, "noexec on everything writable");
+    memory_files(parts, profile, plan);
+}
+
+/// A file in memory can be executed and mapped like any other, unless it cannot be made.
+fn memory_files(parts: &mut Parts, profile: &Profile, plan: &Plan) {
+    let makes = |rule: &Rule| matches!(rule.syscall, "memfd_create" | "memfd_secret");
+    let noexec = plan.ids.memfd_noexec && plan.has(Layer::Pid);
+    let refused = plan.filter.is_some() && !profile.allow.iter().any(makes);
+    if refused {
         parts.held.push("memfd_create refused".into());
     }
-    parts.layer(plan, Layer::Mounts, "noexec on everything writable");
-    if plan.ids.memfd_noexec && plan.has(Layer::Pid) {
+    if noexec {
         parts.held.push("vm.memfd_noexec=2".into());
+    }
+    if !refused && !noexec {
+        parts
+            .missing
+            .push("files in memory can be made and executed".into());
     }
 }
 
@@ -186,7 +198,7 @@ fn network(parts: &mut Parts, plan: &Plan, outwards: bool) {
     parts.missing.push(match outwards {
         true => "the network is the host's: host names and UDP are not enforced yet".into(),
         false => {
-            "the network is the host's: listening without bind, and UDP, are not stopped yet".into()
+            "the network is the host's: the address, listening without bind, and UDP are not enforced yet".into()
         }
     });
 }

@@ -24,6 +24,13 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
         refusals.extend(more);
         files::Files::default()
     });
+    let mounts = match off(profile, Layer::Mounts) {
+        true => Vec::new(),
+        false => mounts::resolve(profile, host, &resolved, &ids).unwrap_or_else(|more| {
+            refusals.extend(more);
+            Vec::new()
+        }),
+    };
     let mut plan = Plan {
         profile: profile.name.clone(),
         name: name.to_owned(),
@@ -39,11 +46,7 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
             .map(|entry| entry.value)
             .collect(),
         no_network: !profile.net.enabled,
-        mounts: if off(profile, Layer::Mounts) {
-            Vec::new()
-        } else {
-            mounts::resolve(profile, host, &resolved, &ids)
-        },
+        mounts,
         landlock: landlock::resolve(profile, host, &resolved),
         rlimits: if off(profile, Layer::Rlimits) {
             Vec::new()

@@ -78,18 +78,30 @@ pub fn send_signal(pidfd: &impl AsFd, signal: Signal) -> Result<(), Errno> {
 /// Closes every descriptor from `first` on in a descriptor table of this process's own (close_range(2), Linux 5.9,
 /// CLOSE_RANGE_UNSHARE).
 pub fn close_from(first: RawFd) -> Result<(), Errno> {
-    close_range(first, libc::CLOSE_RANGE_UNSHARE)
+    close_range(first, i32::MAX, libc::CLOSE_RANGE_UNSHARE)
+}
+
+/// Closes every descriptor from 3 on but `kept`: what a caller left open. For a moment at which this process itself
+/// has no other one open.
+pub fn close_inherited(kept: Option<RawFd>) -> Result<(), Errno> {
+    let Some(kept) = kept.filter(|kept| *kept >= 3) else {
+        return close_range(3, i32::MAX, 0);
+    };
+    if kept > 3 {
+        close_range(3, kept - 1, 0)?;
+    }
+    close_range(kept + 1, i32::MAX, 0)
 }
 
 /// Marks every descriptor from `first` on to be closed by execve (CLOSE_RANGE_CLOEXEC, Linux 5.11), which also
 /// gives up a shared table.
 pub fn close_from_at_execve(first: RawFd) -> Result<(), Errno> {
-    close_range(first, libc::CLOSE_RANGE_CLOEXEC)
+    close_range(first, i32::MAX, libc::CLOSE_RANGE_CLOEXEC)
 }
 
-fn close_range(first: RawFd, flags: libc::c_uint) -> Result<(), Errno> {
+fn close_range(first: RawFd, last: RawFd, flags: libc::c_uint) -> Result<(), Errno> {
     // SAFETY: takes numbers only; the callers own what they close.
-    check(unsafe { libc::syscall(libc::SYS_close_range, first, i32::MAX, flags) })?;
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) })?;
     Ok(())
 }
 
@@ -99,6 +111,13 @@ pub fn duplicate(number: RawFd) -> Result<OwnedFd, Errno> {
     let fd = check(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) })?;
     // SAFETY: the kernel just gave us this descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Whether a descriptor is open for reading and writing (fcntl(2) F_GETFL).
+pub fn reads_and_writes(number: RawFd) -> bool {
+    // SAFETY: takes numbers only.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFL) };
+    flags != -1 && flags & libc::O_ACCMODE == libc::O_RDWR
 }
 
 /// Whether a capability number exists and was removed from the bounding set (prctl(2) PR_CAPBSET_DROP).
@@ -125,14 +144,35 @@ pub const SECUREBITS_LOCKED: i32 = libc::SECBIT_NOROOT
     | libc::SECBIT_NO_CAP_AMBIENT_RAISE
     | libc::SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
-/// Sets the soft and the hard value of a resource limit (setrlimit(2)).
+/// Sets the soft and the hard value of a resource limit to at most `value` (setrlimit(2)); a lower hard limit stays.
 pub fn limit(resource: u32, value: u64) -> Result<(), Errno> {
+    let mut old = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: old lives across the call.
+    check(unsafe { libc::prlimit(0, resource as _, std::ptr::null(), &raw mut old) })?;
+    let value = value.min(old.rlim_max);
     let limit = libc::rlimit {
         rlim_cur: value,
         rlim_max: value,
     };
     // SAFETY: limit lives across the call.
     check(unsafe { libc::prlimit(0, resource as _, &limit, std::ptr::null_mut()) })?;
+    Ok(())
+}
+
+/// Raises the soft limit of open descriptors to the hard one: a launch opens one for each part of the root.
+pub fn raise_open_files() -> Result<(), Errno> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: limit lives across both calls.
+    check(unsafe { libc::prlimit(0, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut limit) })?;
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: as above.
+    check(unsafe { libc::prlimit(0, libc::RLIMIT_NOFILE, &limit, std::ptr::null_mut()) })?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,6 +60,33 @@ static int tick(void) {
     }
 }
 
+// Another argv for every number, so that no two are one kind of denial; `path` comes last, after a pause.
+static int exec_many(int n, long ms, char *path) {
+    char junk[32], *words[] = {junk, 0}, *last[] = {path, 0};
+    for (int i = 0; i < n; i++) { snprintf(junk, sizeof junk, "/junk/%d", i); execv(junk, words); }
+    naps(ms); execv(path, last); return 0;
+}
+
+static int exec_controls(char *path) { // 4 KB of arguments, each byte of which is six in JSON
+    static char word[256]; char *words[18] = {path};
+    memset(word, 1, 255);
+    for (int i = 1; i < 17; i++) words[i] = word;
+    execv(path, words); return 0;
+}
+
+static int show(const char *path) {
+    char b[4096]; ssize_t got; int fd = open(path, O_RDONLY);
+    if (fd < 0) return errno;
+    while ((got = read(fd, b, sizeof b)) > 0) if (write(1, b, got) < 0) return 91;
+    return 0;
+}
+
+static int stdin_is(void) {
+    struct stat s, null; fstat(0, &s); stat("/dev/null", &null);
+    say(isatty(0) ? "0 is a terminal\n" : s.st_rdev == null.st_rdev ? "0 is null\n" : "0 is something else\n");
+    return 0;
+}
+
 int main(int argc, char **argv) {
     const char *verb = argc > 1 ? argv[1] : "exit"; int n = argc > 2 ? atoi(argv[2]) : 0; char line[96], byte;
     if (!strcmp(verb, "exit")) return n;
@@ -69,7 +97,7 @@ int main(int argc, char **argv) {
     if (!strcmp(verb, "cat")) return cat();
     if (!strcmp(verb, "descriptors")) return descriptors();
     if (!strcmp(verb, "tick")) return tick();
-    if (!strcmp(verb, "mark")) { int fd = open(argv[2], O_CREAT | O_WRONLY, 0600); return fd < 0 ? errno : 0; }
+    if (!strcmp(verb, "mark")) { int fd = open(argv[2], O_CREAT | O_RDWR, 0600); return fd < 0 ? errno : 0; }
     if (!strcmp(verb, "denied")) {
         for (int i = 0; i < n; i++) if (denied() != -1) return 94;
         snprintf(line, sizeof line, "errno %d\n", errno); say(line); return 0;
@@ -77,6 +105,11 @@ int main(int argc, char **argv) {
     if (!strcmp(verb, "denied-forever")) { say("ready\n"); for (;;) denied(); }
     if (!strcmp(verb, "denied-after-byte")) { say("ready\n"); if (read(0, &byte, 1) != 1) return 93; denied(); say("answered\n"); return 0; }
     if (!strcmp(verb, "exec")) { execv(argv[2], argv + 2); snprintf(line, sizeof line, "errno %d\n", errno); say(line); return 0; }
+    if (!strcmp(verb, "exec-many")) return exec_many(n, atoi(argv[3]), argv[4]);
+    if (!strcmp(verb, "exec-controls")) return exec_controls(argv[2]);
+    if (!strcmp(verb, "show")) return show(argv[2]);
+    if (!strcmp(verb, "stdin-is")) return stdin_is();
+    if (!strcmp(verb, "sees-after-byte")) { say("ready\n"); if (read(0, &byte, 1) != 1) return 93; say(access(argv[2], F_OK) ? "hidden\n" : "seen\n"); return 0; }
     if (!strcmp(verb, "id")) { snprintf(line, sizeof line, "uid %d pid %d\n", getuid(), getpid()); say(line); return 0; }
     fprintf(stderr, "actor: what is %s?\n", verb); return 92;
 }

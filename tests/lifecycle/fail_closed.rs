@@ -29,9 +29,9 @@ const INIT: &str = "confine init";
 const SUPERVISOR: &str = "confine the supervisor";
 
 /// The calls that the launch makes, in about its order.
-pub const FAULTS: [Fault; 31] = [
-    fault("clone3", EIO, &[REFUSAL]),
-    fault("mount", EIO, &[REFUSAL]),
+pub const FAULTS: [Fault; 29] = [
+    fault("clone3", EPERM, &[REFUSAL]),
+    fault("mount", EPERM, &[REFUSAL]),
     fault("setresgid", EPERM, &["become the mapped ids"]),
     // Root hands the namespaces over through a process of its own, which changes its ids first.
     fault(
@@ -40,7 +40,12 @@ pub const FAULTS: [Fault; 31] = [
         &["become the mapped ids", "make the namespaces"],
     ),
     fault("setsid", EPERM, &["die with the supervisor"]),
-    fault("prctl:0=1", EIO, &["die with the supervisor"]),
+    // Root sets vm.memfd_noexec by a process of its own, which ties itself, too.
+    fault(
+        "prctl:0=1",
+        EIO,
+        &["die with the supervisor", "refuse executable memfds"],
+    ),
     fault("sethostname", EPERM, &["set the host name"]),
     fault("open_tree", EIO, &["clone the trees"]),
     // AT_EMPTY_PATH with AT_RECURSIVE, and without it.
@@ -59,11 +64,8 @@ pub const FAULTS: [Fault; 31] = [
     fault("symlink", EIO, &["mount  link"]),
     fault("pivot_root", EIO, &["enter the root"]),
     fault("umount2", EIO, &["enter the root"]),
-    // init lets go of every descriptor, the program of all but three.
+    // init lets go of every descriptor.
     fault("close_range:0=0", EIO, &[INIT]),
-    fault("close_range:0=3", EIO, &["close every descriptor"]),
-    // Setting a limit asks for no old value.
-    fault("prlimit64:3=0", EIO, &["limit core"]),
     fault("prctl:0=24", EPERM, &["bounding set", SUPERVISOR]),
     fault("prctl:0=28", EPERM, &["bounding set", SUPERVISOR]),
     fault("capset", EPERM, &["empty all other capability sets", INIT]),
@@ -96,7 +98,7 @@ pub fn fails_closed(who: Who, fault: &Fault) -> Check {
     })?;
     let refused = ended.stderr.contains(REFUSAL);
     ensure(
-        refused || step_of(&ended.stderr).is_some() || fault.names == ["failed"],
+        refused || names_a_step(&ended.stderr) || fault.names == ["failed"],
         || format!("no `step N of M`: {ended:?}"),
     )?;
     ensure(left.is_empty(), || format!("left behind: {left:?}"))
@@ -146,32 +148,9 @@ pub fn behind(
     Ok((ended, stage.work("mark").exists(), left))
 }
 
-/// N and M of `step N of M`.
-fn step_of(stderr: &str) -> Option<(u32, u32)> {
-    let mut words = stderr.split("step ").skip(1).map(str::split_whitespace);
-    words.find_map(|mut w| {
-        let number = |w: &str| w.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok();
-        let n = number(w.next()?)?;
-        (w.next()? == "of").then_some(())?;
-        Some((n, number(w.next()?)?))
-    })
-}
-
-/// The steps that the faults reach, against the steps that the plan prints.
-pub fn the_faults_reach_most_steps_of_the_plan(who: Who) -> Check {
-    let mut reached = std::collections::BTreeSet::new();
-    let mut total = 0;
-    for fault in &FAULTS {
-        let stage = Stage::new(who)?;
-        let (ended, _, _) = behind(&stage, &[(fault.call, fault.errno)])?;
-        if let Some((n, m)) = step_of(&ended.stderr) {
-            reached.insert(n);
-            total = total.max(m);
-        }
-    }
-    println!(
-        "launch {}: steps {reached:?} of {total} made to fail",
-        who.word()
-    );
-    ensure(reached.len() >= 12, || format!("{reached:?} of {total}"))
+/// Whether the text names a step of the plan.
+fn names_a_step(stderr: &str) -> bool {
+    stderr
+        .lines()
+        .any(|line| line.starts_with("error: step ") && line.contains(" of "))
 }

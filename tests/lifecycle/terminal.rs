@@ -158,3 +158,18 @@ pub fn the_window_size_arrives(who: Who) -> Check {
     terminal.types("\x03")?;
     terminal.see("prompt> ")
 }
+
+/// A server has nothing to read from a terminal: it gets /dev/null in its place. Other programs keep it.
+pub fn a_server_does_not_get_the_terminal(who: Who) -> Check {
+    let server = "[net]\npublish = [\"127.0.0.1:38117\"]";
+    for (profile, sees) in [("", "0 is a terminal"), (server, "0 is null")] {
+        let stage = Stage::with(who, profile)?;
+        let mut terminal = Terminal::open(who)?;
+        let words = stage.words(&[], &["stdin-is"]).join(" ");
+        let flowjail = crate::kit::jail::binary().display();
+        terminal.types(&format!("{flowjail} {words}\n"))?;
+        terminal.see(sees)?;
+        terminal.see("prompt> ")?;
+    }
+    Ok(())
+}
