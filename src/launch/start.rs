@@ -177,9 +177,7 @@ impl Unfinished {
         // Not a copy of the descriptor table: one of what init has open for writing would keep its root busy.
         let shared = CloneFlags::CLONE_FILES.bits() as u64;
         let refused = process::fork(shared).and_then(|forked| reap(forked, mounts::memfd_noexec));
-        // EPERM where the own pid namespace is an outer user namespace's: no child but a search for the cause of
-        // a failure would miss it.
-        let _ = setns(supervisor, CloneFlags::CLONE_NEWPID);
+        setns(supervisor, CloneFlags::CLONE_NEWPID)?;
         refused
     }
 }

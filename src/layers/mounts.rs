@@ -93,7 +93,7 @@ impl Building {
     pub fn of(trees: Vec<OwnedFd>) -> Building {
         Building {
             trees: trees.into_iter(),
-            made: BTreeSet::from([PathBuf::from(BASE)]),
+            made: BTreeSet::new(),
         }
     }
 
