@@ -113,6 +113,9 @@ pub fn resolve(
         say(refusals);
         Stopped(super::FAILED)
     })?;
+    // Given back piece by piece it would cost time, and scatter what is allocated next over pages that are then
+    // copied in every process of the launch.
+    std::mem::forget(profile);
     Ok((host, plan))
 }
 
