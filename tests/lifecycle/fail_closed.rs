@@ -63,11 +63,11 @@ pub const FAULTS: [Fault; 31] = [
     fault("symlink", EIO, &["mount  link"]),
     fault("pivot_root", EIO, &["enter the root"]),
     fault("umount2", EIO, &["enter the root"]),
-    // init lets go of every descriptor, the program of all but three.
+    // init lets go of every descriptor, the program at its execve of all but three.
     fault("close_range:0=0", EIO, &[INIT]),
-    fault("close_range:0=3", EIO, &["close every descriptor"]),
-    // Setting a limit asks for no old value.
-    fault("prlimit64:3=0", EIO, &["limit core"]),
+    fault("close_range:0=3,2=4", EIO, &["close every descriptor"]),
+    // RLIMIT_CORE; setting a limit asks for no old value.
+    fault("prlimit64:1=4,3=0", EIO, &["limit core"]),
     fault("prctl:0=24", EPERM, &["empty all capability sets", INIT]),
     fault("prctl:0=28", EPERM, &["empty all capability sets", INIT]),
     fault("capset", EPERM, &["empty all capability sets", INIT]),
