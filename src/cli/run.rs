@@ -89,8 +89,10 @@ pub fn jail(flags: &JailFlags, command: &[String]) -> Result<u8, Stopped> {
     let events = open_events(flags, &plan)?;
     if plan.has(Layer::Fds) {
         let kept = events.as_ref().map(AsRawFd::as_raw_fd);
-        process::close_inherited(kept)
-            .map_err(|errno| Stopped(fail(super::FAILED, errno, None)))?;
+        process::close_inherited(kept).map_err(|errno| {
+            let failure = Failure::outside("closing what the caller left open", errno);
+            Stopped(fail(failure.exit, &failure, None))
+        })?;
     }
     let sink = Sink::new(events);
     let terminal = Terminal::of_stdin(&plan);

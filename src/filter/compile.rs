@@ -22,6 +22,13 @@ pub struct Program {
 }
 
 impl Program {
+    /// The program that [`compile`] made of a policy, from its [`instructions`](Program::instructions).
+    pub fn of(insns: Vec<Insn>) -> Program {
+        let marked = |insn: &Insn| insn.code == JEQ && insn.k == OWN_PID_MARK;
+        let own_pid = (0..insns.len()).filter(|at| marked(&insns[*at])).collect();
+        Program { insns, own_pid }
+    }
+
     /// The instructions. Where rules say `SELF` they hold a mark that is no process id, so those
     /// rules match nothing.
     pub fn instructions(&self) -> &[Insn] {
@@ -53,9 +60,7 @@ pub fn compile(policy: &Policy) -> Result<Program, Error> {
             limit: LONGEST,
         });
     }
-    let marked = |insn: &Insn| insn.code == JEQ && insn.k == OWN_PID_MARK;
-    let own_pid = (0..insns.len()).filter(|at| marked(&insns[*at])).collect();
-    let program = Program { insns, own_pid };
+    let program = Program::of(insns);
     verify::verify(policy, &program)?;
     Ok(program)
 }
@@ -175,18 +180,10 @@ enum Leaf {
 
 fn assemble(policy: &Policy) -> Result<Vec<Insn>, Error> {
     let mut assembler = Assembler::default();
-    let rules = policy
-        .answer
-        .iter()
-        .map(|(rule, _)| rule)
-        .chain(&policy.allow);
-    let mut leaves: BTreeMap<u32, Option<Leaf>> = rules.map(|rule| (rule.number, None)).collect();
-    for (number, leaf) in leaves.iter_mut().rev() {
-        *leaf = Some(write_chains(
-            &mut assembler,
-            *number,
-            verdict(&policy.about(*number)),
-        )?);
+    let mut leaves = BTreeMap::new();
+    for (number, about) in policy.by_number().iter().rev() {
+        let leaf = write_chains(&mut assembler, *number, verdict(about))?;
+        leaves.insert(*number, leaf);
     }
     let otherwise = Leaf::Return(Action::from(policy.otherwise).encode());
     let tree = write_tree(&mut assembler, &intervals(&leaves, otherwise));
@@ -213,10 +210,10 @@ fn write_chains(assembler: &mut Assembler, number: u32, verdict: Verdict) -> Res
 }
 
 /// The line of numbers from 0 on, cut where the verdict changes.
-fn intervals(leaves: &BTreeMap<u32, Option<Leaf>>, otherwise: Leaf) -> Vec<(u32, Leaf)> {
+fn intervals(leaves: &BTreeMap<u32, Leaf>, otherwise: Leaf) -> Vec<(u32, Leaf)> {
     let mut cuts = BTreeMap::from([(0, otherwise)]);
     for (number, leaf) in leaves {
-        cuts.insert(*number, leaf.unwrap_or(otherwise));
+        cuts.insert(*number, *leaf);
         cuts.insert(*number + 1, otherwise);
     }
     let mut cuts: Vec<(u32, Leaf)> = cuts.into_iter().collect();

@@ -1,6 +1,8 @@
 //! What a filter is to say to each call, before it is a program.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
+
 use super::insn::Action;
 use crate::syscalls::{Compare, Condition, Rule, Width};
 
@@ -81,8 +83,33 @@ impl Policy {
         self.about(call.nr).decide(call, own_pid)
     }
 
+    /// The rules about every number that has some.
+    pub(super) fn by_number(&self) -> BTreeMap<u32, About<'_>> {
+        let mut all = BTreeMap::new();
+        for answer in &self.answer {
+            let about: &mut About = all
+                .entry(answer.0.number)
+                .or_insert_with(|| self.about_none());
+            about.answer.push(answer);
+        }
+        for rule in &self.allow {
+            let about = all.entry(rule.number).or_insert_with(|| self.about_none());
+            about.allow.push(rule);
+        }
+        all
+    }
+
+    /// What stands about a number without rules.
+    pub(super) fn about_none(&self) -> About<'_> {
+        About {
+            allow: Vec::new(),
+            answer: Vec::new(),
+            otherwise: self.otherwise,
+        }
+    }
+
     /// The rules about one number.
-    pub(super) fn about(&self, number: u32) -> About<'_> {
+    fn about(&self, number: u32) -> About<'_> {
         About {
             allow: self
                 .allow

@@ -6,6 +6,7 @@ use nix::sys::prctl::{set_dumpable, set_no_new_privs};
 
 use super::recipe::{Recipe, instructions};
 use crate::layers::{caps, ids, landlock};
+use crate::profile::Layer;
 use crate::sys::notify::Instruction;
 use crate::sys::process::close_from;
 use crate::sys::{environment, notify};
@@ -14,7 +15,10 @@ use crate::sys::{environment, notify};
 pub fn confine_init(recipe: &Recipe) -> Result<(), Errno> {
     close_from(0)?;
     environment::wipe();
-    caps::seal()?;
+    // With the layer on it was sealed before the workload was forked.
+    if !recipe.plan.has(Layer::Caps) {
+        caps::seal()?;
+    }
     drop_privilege()?;
     if let Some(landlock) = &recipe.plan.landlock {
         landlock::enforce_nothing(landlock.abi)?;
@@ -22,18 +26,17 @@ pub fn confine_init(recipe: &Recipe) -> Result<(), Errno> {
     notify::load_filter(&instructions(&recipe.plan.own_filters.init)?)
 }
 
-/// The supervisor: the workload's ids, no capabilities, no_new_privs, not dumpable, an environment of zeros,
-/// /proc as its root, and few system calls.
+/// The supervisor, its bounding set empty already: the workload's ids, no capabilities, no_new_privs, not dumpable,
+/// an environment of zeros, /proc as its root, and few system calls.
 ///
 /// It reads the path and the arguments of a refused execve from `/proc/PID/mem`. A Landlock domain would forbid
 /// that (ptrace is for ancestors of the target's domain only), so that a root without any file but /proc and
-/// an open(2) that can only read stand in its place. (Started as root it shares its uid with the data's owner, whose
-/// other processes it could look into; started by a user it is in a user namespace of its own and cannot.) The capabilities for it come from a start as root, or from
-/// the supervisor's own user namespace.
+/// an open(2) that can only read stand in its place. The capabilities for it come from a start as root, or from
+/// the supervisor's own user namespace, from where it cannot look into the user's other processes. A start as root
+/// has no such namespace: there it could look into other processes of the workload's uid.
 pub fn confine_supervisor(recipe: &Recipe, filter: &[Instruction]) -> Result<(), Errno> {
     nix::unistd::chroot("/proc")?;
     nix::unistd::chdir("/")?;
-    caps::seal()?;
     if recipe.plan.ids.root_start {
         ids::take(&recipe.plan.ids)?;
     }

@@ -13,7 +13,7 @@ use nix::unistd::{Pid, getpid, setsid};
 use super::confine;
 use super::recipe::Recipe;
 use super::workload;
-use crate::layers::{ids, mounts, process};
+use crate::layers::{caps, ids, mounts, process};
 use crate::plan::{Runner, Step};
 use crate::profile::Layer;
 use crate::sys::process::{self as sys_process, Forked};
@@ -73,6 +73,7 @@ fn apply(
         Step::NewRoot => mounts::new_root(),
         Step::Mount(part) => mounts::put(part, trees),
         Step::EnterRoot => mounts::enter_root(),
+        Step::SealCapabilities => caps::seal(),
         _ => Err(Errno::EINVAL),
     }
 }

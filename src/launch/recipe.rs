@@ -3,13 +3,14 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use nix::errno::Errno;
 
 use super::Failure;
-use crate::filter::{self, Insn, Policy};
+use crate::filter::{self, Insn, Policy, Program};
 use crate::plan::{Plan, Runner, Step};
-use crate::sys::launch_page::LaunchPage;
+use crate::sys::launch_page::{LaunchPage, Words};
 use crate::sys::notify::Instruction;
 use crate::sys::process::{exit_now, open_pidfd};
 
@@ -56,16 +57,60 @@ impl<'a> Recipe<'a> {
 /// Exit code of a process that failed in a step; the page says which.
 const STEP_FAILED: i32 = 125;
 
-/// A policy as the kernel reads it, with this process's own pid filled in. Each process compiles its own, so that
-/// they do it side by side.
+/// A policy as the kernel reads it, with this process's own pid filled in.
 pub fn instructions(policy: &Policy) -> Result<Vec<Instruction>, Errno> {
-    let program = filter::compile(policy).map_err(|_| Errno::E2BIG)?;
-    let filled = program.with_own_pid(nix::unistd::getpid().as_raw().cast_unsigned());
-    let kernel = |insn: &Insn| Instruction {
+    compile(policy).map(|program| for_this_process(&program))
+}
+
+impl Recipe<'_> {
+    /// Makes the workload's filter while the others are busy, and leaves it on the page.
+    pub fn make_filter(&self) -> Result<(), Errno> {
+        let Some(filter) = &self.plan.filter else {
+            return Ok(());
+        };
+        let program = compile(&filter.policy)?;
+        let marked: Vec<Instruction> = program.instructions().iter().map(to_kernel).collect();
+        self.page.leave_filter(&marked)
+    }
+
+    /// The filter from the page, for the process that loads it. ETIMEDOUT: none came.
+    pub fn take_filter(&self) -> Result<Vec<Instruction>, Errno> {
+        let made = |page: &Words| page.filter_length.load(SeqCst) != 0;
+        if !self.page.wait(PATIENCE, made) {
+            return Err(Errno::ETIMEDOUT);
+        }
+        let marked = self.page.filter();
+        let program = Program::of(marked.iter().map(from_kernel).collect());
+        Ok(for_this_process(&program))
+    }
+}
+
+/// Patience with the supervisor's compiler, which takes a tenth of a millisecond.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn compile(policy: &Policy) -> Result<Program, Errno> {
+    filter::compile(policy).map_err(|_| Errno::E2BIG)
+}
+
+fn for_this_process(program: &Program) -> Vec<Instruction> {
+    let pid = nix::unistd::getpid().as_raw().cast_unsigned();
+    program.with_own_pid(pid).iter().map(to_kernel).collect()
+}
+
+fn to_kernel(insn: &Insn) -> Instruction {
+    Instruction {
         code: insn.code,
         jt: insn.jt,
         jf: insn.jf,
         k: insn.k,
-    };
-    Ok(filled.iter().map(kernel).collect())
+    }
+}
+
+fn from_kernel(instruction: &Instruction) -> Insn {
+    Insn {
+        code: instruction.code,
+        jt: instruction.jt,
+        jf: instruction.jf,
+        k: instruction.k,
+    }
 }

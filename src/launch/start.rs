@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -13,10 +14,10 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use super::recipe::{Recipe, instructions};
 use super::{Failure, Launched, confine, init};
 use crate::layers::process::die_with_parent;
-use crate::layers::{ids, mounts};
+use crate::layers::{caps, ids, mounts};
 use crate::plan::{Plan, Step};
 use crate::profile::Layer;
-use crate::sys::launch_page::LaunchPage;
+use crate::sys::launch_page::{LaunchPage, Words};
 use crate::sys::notify;
 use crate::sys::process::{self, Forked};
 
@@ -62,6 +63,7 @@ pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
     })?;
     recipe.page.announce(|page| page.mapped.store(1, SeqCst));
     // While init builds the root.
+    supervised(&recipe, Step::Filter, || recipe.make_filter())?;
     supervised(&recipe, Step::MemfdNoexec, || {
         if plan.memfd_noexec() {
             jail.refuse_memfd_exec()
@@ -69,15 +71,8 @@ pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
             Ok(())
         }
     })?;
-    let filter = instructions(&plan.own_filters.supervisor)
-        .map_err(|errno| Failure::outside("compiling the supervisor's filter", errno))?;
+    confine_self(&recipe, &jail)?;
     let listener = await_workload(&recipe, &jail)?;
-    supervised(&recipe, Step::ConfineSupervisor, || {
-        confine::confine_supervisor(&recipe, &filter)
-    })?;
-    recipe
-        .page
-        .announce(|page| page.supervisor_confined.store(1, SeqCst));
     let Recipe { page, steps, .. } = recipe;
     let init = jail
         .finished()
@@ -88,6 +83,22 @@ pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
         page,
         steps,
     })
+}
+
+/// Confines the supervisor while the workload is on its way. Not before init is done: what fails until then may be
+/// for want of namespaces, and the search for the cause makes some.
+fn confine_self(recipe: &Recipe, jail: &Unfinished) -> Result<(), Failure> {
+    let filter = instructions(&recipe.plan.own_filters.supervisor)
+        .map_err(|errno| Failure::outside("compiling the supervisor's filter", errno))?;
+    supervised(recipe, Step::ConfineSupervisor, caps::seal)?;
+    await_word(recipe, jail, |page| &page.init_confined)?;
+    supervised(recipe, Step::ConfineSupervisor, || {
+        confine::confine_supervisor(recipe, &filter)
+    })?;
+    recipe
+        .page
+        .announce(|page| page.supervisor_confined.store(1, SeqCst));
+    Ok(())
 }
 
 fn namespaces(plan: &Plan) -> CloneFlags {
@@ -200,15 +211,27 @@ impl Drop for Unfinished {
 
 /// Waits until the workload is about to execute, and takes its listener.
 fn await_workload(recipe: &Recipe, jail: &Unfinished) -> Result<Option<OwnedFd>, Failure> {
-    let settled = recipe.page.wait(PATIENCE, |page| {
-        page.executing.load(SeqCst) == 1 || page.failure.load(SeqCst) != 0 || jail.ended()
-    });
+    await_word(recipe, jail, |page| &page.executing)?;
+    let number = recipe.page.listener.load(SeqCst);
+    Ok((number >= 0).then(|| notify::adopt(number)))
+}
+
+/// Waits for a word of the page to become 1, unless something fails first.
+fn await_word(
+    recipe: &Recipe,
+    jail: &Unfinished,
+    word: impl Fn(&Words) -> &AtomicU32,
+) -> Result<(), Failure> {
     let page = &recipe.page;
-    if page.executing.load(SeqCst) == 1 && page.failed().is_none() {
-        let number = page.listener.load(SeqCst);
-        return Ok((number >= 0).then(|| notify::adopt(number)));
+    let there = || word(page).load(SeqCst) == 1;
+    let settled = page.wait(PATIENCE, |page| {
+        there() || page.failure.load(SeqCst) != 0 || jail.ended()
+    });
+    if there() && page.failed().is_none() {
+        Ok(())
+    } else {
+        Err(step_failure(&recipe.steps, page, settled))
     }
-    Err(step_failure(&recipe.steps, page, settled))
 }
 
 /// What the page says of the step that failed; `settled`: it failed or was killed, rather than got stuck.

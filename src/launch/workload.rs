@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::prctl::set_no_new_privs;
 use nix::unistd::Pid;
 
-use super::recipe::{Recipe, instructions};
+use super::recipe::Recipe;
 use crate::layers::{caps, ids, landlock, process};
 use crate::plan::{Runner, Step};
 use crate::sys::launch_page::Words;
@@ -30,7 +30,7 @@ fn apply(recipe: &Recipe, step: &Step, init: Pid) -> Result<(), Errno> {
         Step::Session => process::session(plan.ids.gid),
         Step::Limit(_, resource, value) => sys_process::limit(*resource, *value),
         Step::DropIds => ids::take(&plan.ids),
-        Step::DropCapabilities => caps::drop_all(),
+        Step::DropCapabilities => caps::clear(),
         Step::TieToInit => process::die_with_parent(init),
         Step::WorkingDirectory => nix::unistd::chdir(&plan.cwd),
         Step::NoNewPrivs => set_no_new_privs(),
@@ -48,15 +48,14 @@ fn load_filter(recipe: &Recipe) -> Result<(), Errno> {
     let Some(filter) = &recipe.plan.filter else {
         return Ok(());
     };
-    let program = instructions(&filter.policy)?;
+    let program = recipe.take_filter()?;
     await_init(recipe)?;
     if !filter.listener {
         return notify::load_filter(&program);
     }
     let listener = notify::load_filter_with_listener(&program)?;
-    recipe
-        .page
-        .announce(|page| page.listener.store(listener, SeqCst));
+    // Looked at only once `executing` was announced.
+    recipe.page.listener.store(listener, SeqCst);
     Ok(())
 }
 

@@ -6,14 +6,8 @@ use nix::errno::Errno;
 
 use crate::sys::process;
 
-/// Empties the bounding, ambient, effective, permitted and inheritable sets and locks the securebits
-/// (capabilities(7)). Needs CAP_SETPCAP, which a namespace's creator has.
-pub fn drop_all() -> Result<(), Errno> {
-    seal()?;
-    clear()
-}
-
-/// Empties the bounding set and locks the securebits; the other sets stay for the steps to come.
+/// Empties the bounding set and locks the securebits (capabilities(7)), for this process and those it forks; the
+/// other sets stay for the steps to come. Needs CAP_SETPCAP, which a namespace's creator has.
 pub fn seal() -> Result<(), Errno> {
     for capability in 0.. {
         match process::drop_bounding(capability) {

@@ -52,17 +52,21 @@ pub enum Step {
     Mount(Mount),
     /// pivot_root, the old root detached, the new one read-only.
     EnterRoot,
+    /// Bounding set empty, securebits locked; the workload inherits both.
+    SealCapabilities,
     /// The process that becomes the program.
     ForkWorkload,
     /// init drops all it has; the workload goes on beside it and waits for it before the filter.
     ConfineInit,
-    /// Its session, signal handlers and umask.
+    /// The supervisor drops all it has, before it answers the execve; the workload goes on beside it, too.
+    ConfineSupervisor,
+    /// The workload's session, signal handlers and umask.
     Session,
     /// One resource limit.
     Limit(&'static str, u32, u64),
     /// Supplementary groups, gid, uid.
     DropIds,
-    /// Bounding set, ambient, effective, permitted, inheritable: empty; securebits locked.
+    /// Ambient, effective, permitted, inheritable: empty.
     DropCapabilities,
     /// Die with init.
     TieToInit,
@@ -76,8 +80,6 @@ pub enum Step {
     CloseDescriptors,
     /// The system call filter.
     Filter,
-    /// The supervisor drops all it has, before it answers the execve.
-    ConfineSupervisor,
     /// execve.
     Execute,
 }
@@ -108,8 +110,10 @@ impl Plan {
             .for_each(|mount| when(own_root, Step::Mount(mount.clone())));
         when(own_root, Step::EnterRoot);
         when(self.memfd_noexec(), Step::MemfdNoexec);
+        when(self.has(Layer::Caps), Step::SealCapabilities);
         when(true, Step::ForkWorkload);
         when(true, Step::ConfineInit);
+        when(true, Step::ConfineSupervisor);
         when(true, Step::Session);
         self.rlimits
             .iter()
@@ -122,7 +126,6 @@ impl Plan {
         when(self.landlock.is_some(), Step::Landlock);
         when(self.has(Layer::Fds), Step::CloseDescriptors);
         when(self.filter.is_some(), Step::Filter);
-        when(true, Step::ConfineSupervisor);
         when(true, Step::Execute);
         steps
     }
@@ -152,6 +155,7 @@ impl Step {
             | Step::NewRoot
             | Step::Mount(_)
             | Step::EnterRoot
+            | Step::SealCapabilities
             | Step::ForkWorkload
             | Step::ConfineInit => Runner::Init,
             _ => Runner::Workload,
@@ -181,7 +185,8 @@ impl fmt::Display for Step {
             Step::Session => "new session, default signals, umask",
             Step::Limit(name, _, value) => return write!(out, "limit {name} to {value}"),
             Step::DropIds => "drop groups, set gid and uid",
-            Step::DropCapabilities => "empty all capability sets, lock securebits",
+            Step::SealCapabilities => "empty the capability bounding set, lock securebits",
+            Step::DropCapabilities => "empty all other capability sets",
             Step::TieToInit => "die with init",
             Step::WorkingDirectory => "change to the working directory",
             Step::NoNewPrivs => "set no_new_privs",

@@ -1,20 +1,24 @@
-//! One page of memory shared by the supervisor, init and the workload until it executes its program: how far
-//! each has come, why it stopped, and the number of the listener descriptor.
+//! Memory shared by the supervisor, init and the workload until it executes its program: how far
+//! each has come, why it stopped, the workload's filter, and the number of the listener descriptor.
 //!
 //! Only flowjail's own code writes it: the workload's mapping ends with execve, before hostile code runs.
 
 use std::num::NonZeroUsize;
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 
+use super::notify::Instruction;
+
+/// The longest program that the kernel takes (BPF_MAXINSNS).
+const LONGEST: usize = 4096;
+
 /// The words of the page.
 #[repr(C)]
-#[derive(Default)]
 pub struct Words {
     /// Rises with every change; what waiters sleep on.
     pub bell: AtomicU32,
@@ -34,6 +38,10 @@ pub struct Words {
     pub supervisor_confined: AtomicU32,
     /// The workload's wait status as waitpid(2) gives it, left by init; -1 until the workload ended.
     pub status: AtomicI32,
+    /// How long the workload's filter is; 0 until the supervisor has made it.
+    pub filter_length: AtomicU32,
+    /// The filter, an instruction a word; memory is spent on as many pages as it fills.
+    filter: [AtomicU64; LONGEST],
 }
 
 /// The mapping. It is never unmapped: it lives as long as the processes that share it.
@@ -73,6 +81,27 @@ impl LaunchPage {
                 Errno::from_raw((word & 0xffff) as i32),
             )),
         }
+    }
+
+    /// Leaves the workload's filter for it. E2BIG: the kernel would not take so long a one.
+    pub fn leave_filter(&self, program: &[Instruction]) -> Result<(), Errno> {
+        let room = self.filter.get(..program.len()).ok_or(Errno::E2BIG)?;
+        for (word, instruction) in room.iter().zip(program) {
+            word.store(instruction.packed(), Ordering::SeqCst);
+        }
+        let length = program.len() as u32;
+        self.announce(|page| page.filter_length.store(length, Ordering::SeqCst));
+        Ok(())
+    }
+
+    /// The filter that was left; empty while none was.
+    pub fn filter(&self) -> Vec<Instruction> {
+        let length = self.filter_length.load(Ordering::SeqCst) as usize;
+        self.filter
+            .iter()
+            .take(length)
+            .map(|word| Instruction::unpacked(word.load(Ordering::SeqCst)))
+            .collect()
     }
 
     /// Stores a word and wakes everyone who waits.

@@ -20,6 +20,26 @@ pub struct Instruction {
     pub k: u32,
 }
 
+impl Instruction {
+    /// The instruction as one word.
+    pub fn packed(self) -> u64 {
+        u64::from(self.code) << 48
+            | u64::from(self.jt) << 40
+            | u64::from(self.jf) << 32
+            | u64::from(self.k)
+    }
+
+    /// The instruction that such a word stands for.
+    pub fn unpacked(word: u64) -> Instruction {
+        Instruction {
+            code: (word >> 48) as u16,
+            jt: (word >> 40) as u8,
+            jf: (word >> 32) as u8,
+            k: word as u32,
+        }
+    }
+}
+
 /// A call that waits for the supervisor's answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Notice {

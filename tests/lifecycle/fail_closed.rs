@@ -26,6 +26,7 @@ const fn fault(call: &'static str, errno: i32, names: &'static [&'static str]) -
 /// What the look at the host says where a call fails that it tries for itself, before any step.
 const REFUSAL: &str = "hint:";
 const INIT: &str = "confine init";
+const SUPERVISOR: &str = "confine the supervisor";
 
 /// The calls that the launch makes, in about its order.
 pub const FAULTS: [Fault; 31] = [
@@ -68,9 +69,9 @@ pub const FAULTS: [Fault; 31] = [
     fault("close_range:0=3,2=4", EIO, &["close every descriptor"]),
     // RLIMIT_CORE; setting a limit asks for no old value.
     fault("prlimit64:1=4,3=0", EIO, &["limit core"]),
-    fault("prctl:0=24", EPERM, &["empty all capability sets", INIT]),
-    fault("prctl:0=28", EPERM, &["empty all capability sets", INIT]),
-    fault("capset", EPERM, &["empty all capability sets", INIT]),
+    fault("prctl:0=24", EPERM, &["bounding set", SUPERVISOR]),
+    fault("prctl:0=28", EPERM, &["bounding set", SUPERVISOR]),
+    fault("capset", EPERM, &["empty all other capability sets", INIT]),
     fault("prctl:0=38", EIO, &["set no_new_privs", INIT]),
     fault("prctl:0=4", EIO, &[INIT]),
     fault("landlock_add_rule", EIO, &["enforce Landlock", INIT]),
