@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod descriptors;
 mod digest;
 mod plan;
 mod profiles;

@@ -1,23 +1,16 @@
 //! `flowjail run`: the whole program on one screen.
 #![forbid(unsafe_code)]
 
-use std::fs::File;
-use std::os::fd::AsRawFd;
-
 use clap::Args;
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::Mode;
 
-use super::digest;
 use super::terminal::{Terminal, fail, say};
+use super::{descriptors, digest};
 use crate::events::Sink;
 use crate::host::{self, Host, Request};
 use crate::launch::{self, Failure};
 use crate::plan::{self, Plan, Refusals};
-use crate::profile::{self, Layer, Overlay};
+use crate::profile::{self, Overlay};
 use crate::supervisor;
-use crate::sys::process;
 
 /// Flags that say which jail, each the same as its line in a profile.
 #[derive(Args, Debug, Clone, Default)]
@@ -85,16 +78,7 @@ pub fn run(args: &RunArgs) -> u8 {
 /// Profile to outcome: load, observe, resolve, launch, supervise.
 pub fn jail(flags: &JailFlags, command: &[String]) -> Result<u8, Stopped> {
     let (host, plan) = resolve(flags, command, false)?;
-    refuse_odd_descriptors()?;
-    let events = open_events(flags, &plan)?;
-    if plan.has(Layer::Fds) {
-        let kept = events.as_ref().map(AsRawFd::as_raw_fd);
-        process::close_inherited(kept).map_err(|errno| {
-            let failure = Failure::outside("closing what the caller left open", errno);
-            Stopped(fail(failure.exit, &failure, None))
-        })?;
-    }
-    let sink = Sink::new(events);
+    let sink = Sink::new(descriptors::settle(flags.events.as_deref(), &plan)?);
     let terminal = Terminal::of_stdin(&plan);
     say(digest::start(&plan));
     let outcome = start(&plan, sink).map_err(|failure| {
@@ -137,27 +121,6 @@ fn start(plan: &Plan, sink: Sink) -> Result<supervisor::Outcome, Failure> {
     supervisor::supervise(launched, plan, watch, sink)
 }
 
-/// A directory as descriptor 0, 1 or 2 would be a way out of the jail's root; a file that is open for reading and
-/// writing could be filled with code and mapped, past every noexec.
-fn refuse_odd_descriptors() -> Result<(), Stopped> {
-    for number in 0..=2 {
-        let Ok(fact) = std::fs::metadata(format!("/proc/self/fd/{number}")) else {
-            continue;
-        };
-        let why = if fact.is_dir() {
-            "a directory: the jail could leave its root by it"
-        } else if fact.is_file() && process::reads_and_writes(number) {
-            "a file open for reading and writing: the jail could map as code what it writes to it"
-        } else {
-            continue;
-        };
-        let hint = "give a file for reading or for writing, a pipe or a terminal";
-        let message = format!("descriptor {number} is {why}");
-        return Err(Stopped(fail(super::FAILED, message, Some(hint))));
-    }
-    Ok(())
-}
-
 /// A failed launch; where no namespaced jail can be had at all, that is a refusal with its usual causes.
 fn explain(failure: &Failure, host: &Host) -> u8 {
     let code = fail(failure.exit, failure, None);
@@ -168,62 +131,4 @@ fn explain(failure: &Failure, host: &Host) -> u8 {
         say(Refusals(vec![refusal]));
     }
     code
-}
-
-/// Opens what `--events` names.
-fn open_events(flags: &JailFlags, plan: &Plan) -> Result<Option<File>, Stopped> {
-    let Some(name) = &flags.events else {
-        return Ok(None);
-    };
-    match events_file(name, plan) {
-        Ok(file) => Ok(Some(file)),
-        Err(why) => Err(Stopped(fail(
-            super::FAILED,
-            format!("--events {name}: {why}"),
-            None,
-        ))),
-    }
-}
-
-/// A descriptor that the caller left open, or a file outside of what the jail writes; no symbolic link at its end.
-fn events_file(name: &str, plan: &Plan) -> Result<File, String> {
-    if let Some(number) = name.strip_prefix("fd:") {
-        let number: i32 = number
-            .parse()
-            .map_err(|_| "not a descriptor's number".to_owned())?;
-        if (0..=2).contains(&number) {
-            return Err(
-                "0, 1 and 2 are the jailed program's own: it could write there, too".into(),
-            );
-        }
-        let file = process::duplicate(number).map_err(|errno| errno.desc().to_owned())?;
-        return Ok(File::from(file));
-    }
-    let path = std::path::absolute(name).map_err(|error| error.to_string())?;
-    let (Some(parent), Some(file)) = (path.parent(), path.file_name()) else {
-        return Err("not a file".into());
-    };
-    let place = host::look(parent);
-    if nix::unistd::geteuid().is_root() && !place.link_owners.is_empty() {
-        return Err("a symbolic link of another user leads there".into());
-    }
-    if plan.writes_below(&place.real) {
-        return Err("lies in a directory that the jail writes".into());
-    }
-    let flags = OFlag::O_WRONLY
-        | OFlag::O_APPEND
-        | OFlag::O_CREAT
-        | OFlag::O_NONBLOCK
-        | OFlag::O_NOCTTY
-        | OFlag::O_CLOEXEC;
-    // What was looked at is what is opened: no link is followed from here on.
-    let how = OpenHow::new()
-        .flags(flags)
-        .mode(Mode::S_IRUSR | Mode::S_IWUSR)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-    let opened = openat2(AT_FDCWD, &place.real.join(file), how);
-    opened.map(File::from).map_err(|errno| match errno {
-        Errno::ELOOP => "is a symbolic link".to_owned(),
-        other => other.desc().to_owned(),
-    })
 }
