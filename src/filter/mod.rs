@@ -1,4 +1,5 @@
-//! Seccomp filters: a policy of rules becomes a program, and every program is run before it is used.
+//! Seccomp filters: a policy of rules becomes a program, and every program is run before it is used; those of
+//! flowjail's own processes, which are the same on every start, by a test.
 //!
 //! ```text
 //! Policy --compile--> Program --with_own_pid--> instructions for the kernel
@@ -25,7 +26,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use compile::{Program, compile};
+pub use compile::{Program, compile, compile_constant};
 pub use disassemble::disassemble;
 pub use error::Error;
 pub use insn::{Action, Insn};

@@ -51,7 +51,7 @@ pub fn observe(profile: &Profile, request: &Request) -> Result<Host, CommandErro
             .any(|mark| Path::new(mark).exists())
             || env.contains_key("KUBERNETES_SERVICE_HOST"),
         etc_hosts: std::fs::read_to_string("/etc/hosts").unwrap_or_default(),
-        paths: all.map(|path| (path.clone(), paths::look(&path))).collect(),
+        paths: paths::look_at(all),
         env,
         command,
         variables,
@@ -86,7 +86,9 @@ fn command_of(
     if let Some(home) = env.get("HOME") {
         variables.insert("user_home".to_owned(), home.clone());
     }
-    if let Ok(node) = command::find("node", path, &cwd) {
+    if profile.uses("node")
+        && let Ok(node) = command::find("node", path, &cwd)
+    {
         variables.insert("node".to_owned(), node.to_string_lossy().into_owned());
     }
     let automatic = |name: &str| {
@@ -172,6 +174,10 @@ fn argv_of(
 }
 
 fn groups() -> Vec<(u32, String)> {
+    let own = getgroups().unwrap_or_else(|_: Errno| Vec::new());
+    if own.is_empty() {
+        return Vec::new();
+    }
     let names = std::fs::read_to_string("/etc/group").unwrap_or_default();
     let name_of = |gid: u32| {
         let mut lines = names
@@ -181,7 +187,6 @@ fn groups() -> Vec<(u32, String)> {
             .find(|fields| fields.get(2) == Some(&gid.to_string().as_str()))
             .map_or(String::new(), |fields| fields[0].to_owned())
     };
-    let own = getgroups().unwrap_or_else(|_: Errno| Vec::new());
     own.into_iter()
         .map(|gid| (gid.as_raw(), name_of(gid.as_raw())))
         .collect()

@@ -1,7 +1,8 @@
 //! What a path is on this host: its symbolic links, where it really lies, whose it is.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -52,6 +53,34 @@ const MAX_LINKS: usize = 40;
 
 /// Looks a path up, link by link.
 pub fn look(path: &Path) -> PathFact {
+    look_on(path, &mut Seen::default())
+}
+
+/// Looks paths up, at each directory on the way once.
+pub fn look_at(paths: impl Iterator<Item = PathBuf>) -> BTreeMap<PathBuf, PathFact> {
+    let mut seen = Seen::default();
+    paths
+        .map(|path| {
+            let fact = look_on(&path, &mut seen);
+            (path, fact)
+        })
+        .collect()
+}
+
+/// What stands at each path, as far as that was looked at.
+#[derive(Default)]
+struct Seen(BTreeMap<PathBuf, Result<Metadata, Errno>>);
+
+impl Seen {
+    fn at(&mut self, here: &Path) -> &Result<Metadata, Errno> {
+        self.0.entry(here.to_owned()).or_insert_with(|| {
+            std::fs::symlink_metadata(here)
+                .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+        })
+    }
+}
+
+fn look_on(path: &Path, seen: &mut Seen) -> PathFact {
     let mut fact = PathFact {
         links: Vec::new(),
         real: PathBuf::from("/"),
@@ -67,20 +96,20 @@ pub fn look(path: &Path) -> PathFact {
     let mut rest: Vec<PathBuf> = parts(path);
     while let Some(part) = rest.pop() {
         if part.as_os_str() == ".." {
-            up(&mut fact);
+            up(&mut fact, seen);
             continue;
         }
         note_replacers(&mut fact);
         let here = fact.real.join(&part);
-        let Some(metadata) = note(&mut fact, &here) else {
+        let Some(link) = note(&mut fact, &here, seen) else {
             rest.iter().rev().for_each(|part| fact.real.push(part));
             return fact;
         };
-        if metadata.is_symlink() {
+        if link.is_one {
             let target = std::fs::read_link(&here).unwrap_or_default();
-            note_owner(&mut fact, metadata.uid());
-            if metadata.uid() != 0 {
-                fact.link_owners.insert(metadata.uid());
+            note_owner(&mut fact, link.owner);
+            if link.owner != 0 {
+                fact.link_owners.insert(link.owner);
             }
             fact.links.push((here, target.clone()));
             if fact.links.len() > MAX_LINKS {
@@ -90,7 +119,7 @@ pub fn look(path: &Path) -> PathFact {
             if target.is_absolute() {
                 fact.real = PathBuf::from("/");
             }
-            up(&mut fact);
+            up(&mut fact, seen);
             rest.extend(parts(&target));
         }
     }
@@ -116,14 +145,14 @@ fn note_owner(fact: &mut PathFact, owner: u32) {
 }
 
 /// To the directory above, and what that is.
-fn up(fact: &mut PathFact) {
+fn up(fact: &mut PathFact, seen: &mut Seen) {
     fact.real.pop();
     let above = if fact.real.as_os_str().is_empty() {
         PathBuf::from("/")
     } else {
         fact.real.clone()
     };
-    note(fact, &above);
+    note(fact, &above, seen);
 }
 
 fn parts(path: &Path) -> Vec<PathBuf> {
@@ -135,21 +164,30 @@ fn parts(path: &Path) -> Vec<PathBuf> {
     path.components().rev().filter_map(named).collect()
 }
 
-fn note(fact: &mut PathFact, here: &Path) -> Option<std::fs::Metadata> {
+/// Moves `fact` to `here`; whether that is a symbolic link and whose, unless nothing is there.
+fn note(fact: &mut PathFact, here: &Path, seen: &mut Seen) -> Option<Link> {
     fact.real = here.to_owned();
-    match std::fs::symlink_metadata(here) {
+    match seen.at(here) {
         Ok(metadata) => {
-            (fact.uid, fact.gid, fact.mode) =
-                (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
+            (fact.uid, fact.gid) = (metadata.uid(), metadata.gid());
+            fact.mode = metadata.mode() & 0o7777;
             fact.inode = (metadata.dev(), metadata.ino());
-            fact.kind = kind_of(&metadata);
-            Some(metadata)
+            fact.kind = kind_of(metadata);
+            Some(Link {
+                is_one: metadata.is_symlink(),
+                owner: metadata.uid(),
+            })
         }
-        Err(error) => {
-            fact.kind = PathKind::Missing(Errno::from_raw(error.raw_os_error().unwrap_or(0)));
+        Err(errno) => {
+            fact.kind = PathKind::Missing(*errno);
             None
         }
     }
+}
+
+struct Link {
+    is_one: bool,
+    owner: u32,
 }
 
 fn kind_of(metadata: &std::fs::Metadata) -> PathKind {

@@ -4,7 +4,7 @@
 use nix::errno::Errno;
 use nix::sys::prctl::{set_dumpable, set_no_new_privs};
 
-use super::recipe::{Recipe, instructions};
+use super::recipe::{Recipe, own_instructions};
 use crate::layers::{caps, ids, landlock};
 use crate::profile::Layer;
 use crate::sys::notify::Instruction;
@@ -23,7 +23,7 @@ pub fn confine_init(recipe: &Recipe) -> Result<(), Errno> {
     if let Some(landlock) = &recipe.plan.landlock {
         landlock::enforce_nothing(landlock.abi)?;
     }
-    notify::load_filter(&instructions(&recipe.plan.own_filters.init)?)
+    notify::load_filter(&own_instructions(&recipe.plan.own_filters.init)?)
 }
 
 /// The supervisor, its bounding set empty already: the workload's ids, no capabilities, no_new_privs, not dumpable,

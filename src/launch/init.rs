@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::unistd::{Pid, getpid, setsid};
 
 use super::confine;
@@ -23,12 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs as init until the workload ends; `trees` were opened by a supervisor that is root.
 pub fn run(recipe: &Recipe, trees: Vec<OwnedFd>) -> ! {
-    let mut trees = trees.into_iter();
+    let mut root = mounts::Building::of(trees);
     let mut workload = Pid::from_raw(0);
     recipe.carry_out(Runner::Init, |step| match step {
         Step::AwaitMaps => await_maps(recipe),
         Step::OpenTreesInside => {
-            trees = mounts::open_trees(&recipe.plan.mounts, &recipe.plan.ids)?.into_iter();
+            let trees = mounts::open_trees(&recipe.plan.mounts, &recipe.plan.ids)?;
+            root = mounts::Building::of(trees);
             Ok(())
         }
         Step::ForkWorkload => {
@@ -36,7 +37,7 @@ pub fn run(recipe: &Recipe, trees: Vec<OwnedFd>) -> ! {
             Ok(())
         }
         Step::ConfineInit => confine::confine_init(recipe),
-        step => apply(recipe, step, &mut trees),
+        step => apply(recipe, step, &mut root),
     });
     recipe
         .page
@@ -46,7 +47,7 @@ pub fn run(recipe: &Recipe, trees: Vec<OwnedFd>) -> ! {
 
 /// Signals that arrive from now on wait for the loop at the end: an unblocked SIGCHLD would be lost.
 fn await_maps(recipe: &Recipe) -> Result<(), Errno> {
-    SigSet::all().thread_set_mask()?;
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
     let mapped = recipe
         .page
         .wait(PATIENCE, |page| page.mapped.load(SeqCst) == 1);
@@ -57,11 +58,7 @@ fn await_maps(recipe: &Recipe) -> Result<(), Errno> {
     }
 }
 
-fn apply(
-    recipe: &Recipe,
-    step: &Step,
-    trees: &mut impl Iterator<Item = OwnedFd>,
-) -> Result<(), Errno> {
+fn apply(recipe: &Recipe, step: &Step, root: &mut mounts::Building) -> Result<(), Errno> {
     match step {
         Step::TakeIds => take_ids(recipe),
         Step::Tie => {
@@ -71,7 +68,7 @@ fn apply(
         Step::HostName => nix::unistd::sethostname("flowjail"),
         Step::PrivateMounts => mounts::keep_private(),
         Step::NewRoot => mounts::new_root(),
-        Step::Mount(part) => mounts::put(part, trees),
+        Step::Mount(part) => mounts::put(part, root),
         Step::EnterRoot => mounts::enter_root(),
         Step::SealCapabilities => caps::seal(),
         _ => Err(Errno::EINVAL),

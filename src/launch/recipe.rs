@@ -57,9 +57,10 @@ impl<'a> Recipe<'a> {
 /// Exit code of a process that failed in a step; the page says which.
 const STEP_FAILED: i32 = 125;
 
-/// A policy as the kernel reads it, with this process's own pid filled in.
-pub fn instructions(policy: &Policy) -> Result<Vec<Instruction>, Errno> {
-    compile(policy).map(|program| for_this_process(&program))
+/// A policy of flowjail's own processes as the kernel reads it, with this process's own pid filled in.
+pub fn own_instructions(policy: &Policy) -> Result<Vec<Instruction>, Errno> {
+    let program = filter::compile_constant(policy).map_err(|_| Errno::E2BIG)?;
+    Ok(for_this_process(&program))
 }
 
 impl Recipe<'_> {
@@ -68,7 +69,7 @@ impl Recipe<'_> {
         let Some(filter) = &self.plan.filter else {
             return Ok(());
         };
-        let program = compile(&filter.policy)?;
+        let program = filter::compile(&filter.policy).map_err(|_| Errno::E2BIG)?;
         let marked: Vec<Instruction> = program.instructions().iter().map(to_kernel).collect();
         self.page.leave_filter(&marked)
     }
@@ -87,10 +88,6 @@ impl Recipe<'_> {
 
 /// Patience with the supervisor's compiler, which takes a tenth of a millisecond.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-fn compile(policy: &Policy) -> Result<Program, Errno> {
-    filter::compile(policy).map_err(|_| Errno::E2BIG)
-}
 
 fn for_this_process(program: &Program) -> Vec<Instruction> {
     let pid = nix::unistd::getpid().as_raw().cast_unsigned();

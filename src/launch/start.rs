@@ -7,13 +7,12 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sched::CloneFlags;
+use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
-use super::recipe::{Recipe, instructions};
+use super::recipe::{Recipe, own_instructions};
 use super::{Failure, Launched, confine, init};
-use crate::layers::process::die_with_parent;
 use crate::layers::{caps, ids, mounts};
 use crate::plan::{Plan, Step};
 use crate::profile::Layer;
@@ -66,7 +65,7 @@ pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
     supervised(&recipe, Step::Filter, || recipe.make_filter())?;
     supervised(&recipe, Step::MemfdNoexec, || {
         if plan.memfd_noexec() {
-            jail.refuse_memfd_exec()
+            jail.refuse_memfd_exec(&recipe.supervisor_pidfd)
         } else {
             Ok(())
         }
@@ -88,7 +87,7 @@ pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
 /// Confines the supervisor while the workload is on its way. Not before init is done: what fails until then may be
 /// for want of namespaces, and the search for the cause makes some.
 fn confine_self(recipe: &Recipe, jail: &Unfinished) -> Result<(), Failure> {
-    let filter = instructions(&recipe.plan.own_filters.supervisor)
+    let filter = own_instructions(&recipe.plan.own_filters.supervisor)
         .map_err(|errno| Failure::outside("compiling the supervisor's filter", errno))?;
     supervised(recipe, Step::ConfineSupervisor, caps::seal)?;
     await_word(recipe, jail, |page| &page.init_confined)?;
@@ -171,17 +170,17 @@ impl Unfinished {
 
 impl Unfinished {
     /// `vm.memfd_noexec` belongs to a pid namespace and takes the host's root in it to set: a process for it.
-    fn refuse_memfd_exec(&self) -> Result<(), Errno> {
+    fn refuse_memfd_exec(&self, supervisor: &OwnedFd) -> Result<(), Errno> {
         let pidfd = self.0.as_ref().ok_or(Errno::ESRCH)?;
-        let parent = nix::unistd::getpid();
+        // Of this process's children only; it stays where it is itself.
+        setns(pidfd, CloneFlags::CLONE_NEWPID)?;
         // Not a copy of the descriptor table: one of what init has open for writing would keep its root busy.
         let shared = CloneFlags::CLONE_FILES.bits() as u64;
-        let enter = || {
-            die_with_parent(parent)?;
-            nix::sched::setns(pidfd, CloneFlags::CLONE_NEWPID)?;
-            reap(process::fork(shared)?, mounts::memfd_noexec)
-        };
-        reap(process::fork(shared)?, enter)
+        let refused = process::fork(shared).and_then(|forked| reap(forked, mounts::memfd_noexec));
+        // EPERM where the own pid namespace is an outer user namespace's: no child but a search for the cause of
+        // a failure would miss it.
+        let _ = setns(supervisor, CloneFlags::CLONE_NEWPID);
+        refused
     }
 }
 

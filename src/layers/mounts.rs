@@ -1,14 +1,14 @@
 //! The jail's own root, built of detached trees.
 #![forbid(unsafe_code)]
 
-use std::fs::File;
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, umount2};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, SFlag, mknod};
 
 use super::{ids, io_errno};
 use crate::plan::{IdPlan, Mount, Tree};
@@ -80,38 +80,80 @@ pub fn new_root() -> Result<(), Errno> {
     mount::attach(&root, Path::new(BASE))
 }
 
-/// Puts one part in place; binds take the next of `trees`.
-pub fn put(part: &Mount, trees: &mut impl Iterator<Item = OwnedFd>) -> Result<(), Errno> {
+/// A root that is being built.
+pub struct Building {
+    /// What the binds to come are made of, in order.
+    trees: std::vec::IntoIter<OwnedFd>,
+    /// Directories that are there and that nothing was mounted over.
+    made: BTreeSet<PathBuf>,
+}
+
+impl Building {
+    /// Of these trees.
+    pub fn of(trees: Vec<OwnedFd>) -> Building {
+        Building {
+            trees: trees.into_iter(),
+            made: BTreeSet::from([PathBuf::from(BASE)]),
+        }
+    }
+
+    fn directory(&mut self, path: &Path) -> Result<(), Errno> {
+        if !self.made.contains(path) {
+            std::fs::create_dir_all(path).map_err(|error| io_errno(&error))?;
+            self.made.insert(path.to_owned());
+        }
+        Ok(())
+    }
+
+    fn mount_point(&mut self, path: &Path, is_directory: bool) -> Result<(), Errno> {
+        if is_directory {
+            return self.directory(path);
+        }
+        match mknod(path, SFlag::S_IFREG, Mode::from_bits_truncate(0o644), 0) {
+            Err(Errno::EEXIST) => Ok(()),
+            made => made,
+        }
+    }
+
+    fn attach(&mut self, tree: &OwnedFd, target: &Path) -> Result<(), Errno> {
+        self.made.retain(|path| !path.starts_with(target));
+        mount::attach(tree, target)
+    }
+}
+
+/// Puts one part in place; binds take the next tree.
+pub fn put(part: &Mount, root: &mut Building) -> Result<(), Errno> {
     let target = inside(part.at());
     if let Some(parent) = target.parent() {
-        directory(parent)?;
+        root.directory(parent)?;
     }
     match part {
-        Mount::Directory { .. } => directory(&target),
+        Mount::Directory { .. } => root.directory(&target),
         Mount::Link { target: text, .. } => {
             std::os::unix::fs::symlink(text, &target).map_err(|error| io_errno(&error))
         }
         Mount::Text { text, .. } => std::fs::write(&target, text).map_err(|error| io_errno(&error)),
         Mount::Bind(tree) => {
-            mount_point(&target, tree.directory)?;
-            mount::attach(&trees.next().ok_or(Errno::EBADF)?, &target)
+            root.mount_point(&target, tree.directory)?;
+            let tree = root.trees.next().ok_or(Errno::EBADF)?;
+            root.attach(&tree, &target)
         }
         Mount::Tmp { size, .. } => {
-            directory(&target)?;
+            root.directory(&target)?;
             let options = [("size", size.0.to_string()), ("mode", "1777".to_owned())];
             let options: Vec<(&str, &str)> = options
                 .iter()
                 .map(|(name, value)| (*name, value.as_str()))
                 .collect();
-            mount::attach(
+            root.attach(
                 &mount::create("tmpfs", &options, attr::NOEXEC | attr::NOSUID | attr::NODEV)?,
                 &target,
             )
         }
         Mount::Proc { .. } => {
-            directory(&target)?;
+            root.directory(&target)?;
             let attributes = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
-            mount::attach(
+            root.attach(
                 &mount::create("proc", &[("hidepid", "invisible")], attributes)?,
                 &target,
             )
@@ -121,20 +163,6 @@ pub fn put(part: &Mount, trees: &mut impl Iterator<Item = OwnedFd>) -> Result<()
 
 fn inside(at: &Path) -> PathBuf {
     Path::new(BASE).join(at.strip_prefix("/").unwrap_or(at))
-}
-
-fn directory(path: &Path) -> Result<(), Errno> {
-    std::fs::create_dir_all(path).map_err(|error| io_errno(&error))
-}
-
-fn mount_point(path: &Path, is_directory: bool) -> Result<(), Errno> {
-    if is_directory {
-        return directory(path);
-    }
-    match File::options().write(true).create_new(true).open(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(io_errno(&error)),
-        _ => Ok(()),
-    }
 }
 
 /// Makes the new root the root (pivot_root(2)), detaches the old one with all that hangs on it, and makes the

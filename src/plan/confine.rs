@@ -115,3 +115,18 @@ pub fn rule(name: &str, when: Vec<Vec<Condition>>) -> Option<Rule> {
         origin,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::filters;
+    use crate::filter::{compile, compile_constant};
+
+    #[test]
+    fn the_programs_of_our_own_filters_do_what_the_policies_say() {
+        let own = filters();
+        for policy in [own.init, own.supervisor] {
+            let verified = compile(&policy).expect("the program agrees with its policy");
+            assert_eq!(compile_constant(&policy).as_ref(), Ok(&verified));
+        }
+    }
+}

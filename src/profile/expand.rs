@@ -27,4 +27,21 @@ impl Profile {
         let programs = self.programs.iter().map(|entry| &entry.value);
         reads.chain(writes).chain(programs)
     }
+
+    /// Whether anything in the profile is made of this variable.
+    pub fn uses(&self, variable: &str) -> bool {
+        let places = self
+            .files
+            .write
+            .iter()
+            .filter_map(|entry| entry.value.at.as_ref());
+        let cwd = self.files.cwd.iter().map(|entry| &entry.value);
+        let texts = self
+            .params
+            .values()
+            .chain(&self.command)
+            .chain(self.env.set.values());
+        let mut all = self.paths().chain(places).chain(cwd).chain(texts);
+        all.any(|template| template.variables().any(|name| name == variable))
+    }
 }
