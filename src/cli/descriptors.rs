@@ -34,12 +34,13 @@ pub fn settle(events: Option<&str>, plan: &Plan) -> Result<Option<File>, Stopped
 /// writing could be filled with code and mapped, past every noexec.
 fn refuse_odd_descriptors() -> Result<(), Stopped> {
     for number in 0..=2 {
-        let Ok(fact) = std::fs::metadata(format!("/proc/self/fd/{number}")) else {
-            continue;
-        };
-        let why = if fact.is_dir() {
+        let kind = process::kind_of(number).map_err(|errno| {
+            let failure = Failure::outside("looking at the descriptors 0, 1 and 2", errno);
+            Stopped(fail(failure.exit, &failure, None))
+        })?;
+        let why = if kind == libc::S_IFDIR {
             "a directory: the jail could leave its root by it"
-        } else if fact.is_file() && process::reads_and_writes(number) {
+        } else if kind == libc::S_IFREG && process::reads_and_writes(number) {
             "a file open for reading and writing: the jail could map as code what it writes to it"
         } else {
             continue;

@@ -2,7 +2,6 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
@@ -54,33 +53,34 @@ const MAX_LINKS: usize = 40;
 
 /// Looks a path up, link by link.
 pub fn look(path: &Path) -> PathFact {
-    look_by(path, &mut Seen::default())
+    look_on(path, &mut Seen::default())
 }
 
-/// Looks paths up, link by link, and at each directory on the way once.
+/// Looks paths up, at each directory on the way once.
 pub fn look_at(paths: impl Iterator<Item = PathBuf>) -> BTreeMap<PathBuf, PathFact> {
     let mut seen = Seen::default();
-    let mut fact = |path: PathBuf| {
-        let fact = look_by(&path, &mut seen);
-        (path, fact)
-    };
-    paths.map(&mut fact).collect()
+    paths
+        .map(|path| {
+            let fact = look_on(&path, &mut seen);
+            (path, fact)
+        })
+        .collect()
 }
 
 /// What stands at each path, as far as that was looked at.
 #[derive(Default)]
-struct Seen(BTreeMap<OsString, Result<Metadata, Errno>>);
+struct Seen(BTreeMap<PathBuf, Result<Metadata, Errno>>);
 
 impl Seen {
     fn at(&mut self, here: &Path) -> &Result<Metadata, Errno> {
-        self.0.entry(here.into()).or_insert_with(|| {
+        self.0.entry(here.to_owned()).or_insert_with(|| {
             std::fs::symlink_metadata(here)
                 .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
         })
     }
 }
 
-fn look_by(path: &Path, seen: &mut Seen) -> PathFact {
+fn look_on(path: &Path, seen: &mut Seen) -> PathFact {
     let mut fact = PathFact {
         links: Vec::new(),
         real: PathBuf::from("/"),
@@ -101,15 +101,15 @@ fn look_by(path: &Path, seen: &mut Seen) -> PathFact {
         }
         note_replacers(&mut fact);
         let here = fact.real.join(&part);
-        let Some(metadata) = note(&mut fact, &here, seen) else {
+        let Some(link) = note(&mut fact, &here, seen) else {
             rest.iter().rev().for_each(|part| fact.real.push(part));
             return fact;
         };
-        if metadata.is_symlink() {
+        if link.is_one {
             let target = std::fs::read_link(&here).unwrap_or_default();
-            note_owner(&mut fact, metadata.uid());
-            if metadata.uid() != 0 {
-                fact.link_owners.insert(metadata.uid());
+            note_owner(&mut fact, link.owner);
+            if link.owner != 0 {
+                fact.link_owners.insert(link.owner);
             }
             fact.links.push((here, target.clone()));
             if fact.links.len() > MAX_LINKS {
@@ -164,21 +164,30 @@ fn parts(path: &Path) -> Vec<PathBuf> {
     path.components().rev().filter_map(named).collect()
 }
 
-fn note<'s>(fact: &mut PathFact, here: &Path, seen: &'s mut Seen) -> Option<&'s Metadata> {
+/// Moves `fact` to `here`; whether that is a symbolic link and whose, unless nothing is there.
+fn note(fact: &mut PathFact, here: &Path, seen: &mut Seen) -> Option<Link> {
     fact.real = here.to_owned();
     match seen.at(here) {
         Ok(metadata) => {
-            (fact.uid, fact.gid, fact.mode) =
-                (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
+            (fact.uid, fact.gid) = (metadata.uid(), metadata.gid());
+            fact.mode = metadata.mode() & 0o7777;
             fact.inode = (metadata.dev(), metadata.ino());
             fact.kind = kind_of(metadata);
-            Some(metadata)
+            Some(Link {
+                is_one: metadata.is_symlink(),
+                owner: metadata.uid(),
+            })
         }
         Err(errno) => {
             fact.kind = PathKind::Missing(*errno);
             None
         }
     }
+}
+
+struct Link {
+    is_one: bool,
+    owner: u32,
 }
 
 fn kind_of(metadata: &std::fs::Metadata) -> PathKind {

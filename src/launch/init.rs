@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::unistd::{Pid, getpid, setsid};
 
 use super::confine;
@@ -47,7 +47,7 @@ pub fn run(recipe: &Recipe, trees: Vec<OwnedFd>) -> ! {
 
 /// Signals that arrive from now on wait for the loop at the end: an unblocked SIGCHLD would be lost.
 fn await_maps(recipe: &Recipe) -> Result<(), Errno> {
-    SigSet::all().thread_set_mask()?;
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
     let mapped = recipe
         .page
         .wait(PATIENCE, |page| page.mapped.load(SeqCst) == 1);

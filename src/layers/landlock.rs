@@ -15,18 +15,17 @@ use crate::plan::{Access, LandlockPlan, LandlockRule};
 /// host's ABI and flowjail know is handled; what a rule does not grant is denied.
 pub fn enforce(plan: &LandlockPlan) -> Result<(), Errno> {
     let abi = abi_of(plan.abi);
-    domain(plan, abi).map_err(|error| errno_of(&error))
+    domain(plan, abi).map_err(|error| errno_of(&*error))
 }
 
 /// Enforces a domain without any right on files and ports. Signals are left alone: flowjail's own processes
 /// send them to the jail.
 pub fn enforce_nothing(abi: i32) -> Result<(), Errno> {
-    let nothing = || {
-        let created = handled(abi_of(abi))?.create()?;
-        finish(created)
-    };
-    nothing().map_err(|error: RulesetError| errno_of(&error))
+    let nothing = || finish(handled(abi_of(abi))?.create()?);
+    nothing().map_err(|error| errno_of(&*error))
 }
+
+type Failed = Box<dyn std::error::Error>;
 
 fn abi_of(number: i32) -> ABI {
     match number {
@@ -54,13 +53,15 @@ fn handled(abi: ABI) -> Result<Ruleset, RulesetError> {
     }
 }
 
-fn finish(created: RulesetCreated) -> Result<(), RulesetError> {
-    let status = created.no_new_privs(false).restrict_self()?;
-    debug_assert_eq!(status.ruleset, RulesetStatus::FullyEnforced);
-    Ok(())
+/// Only a domain that holds in full counts.
+fn finish(created: RulesetCreated) -> Result<(), Failed> {
+    match created.no_new_privs(false).restrict_self()?.ruleset {
+        RulesetStatus::FullyEnforced => Ok(()),
+        _ => Err(std::io::Error::from_raw_os_error(libc::EOPNOTSUPP).into()),
+    }
 }
 
-fn domain(plan: &LandlockPlan, abi: ABI) -> Result<(), RulesetError> {
+fn domain(plan: &LandlockPlan, abi: ABI) -> Result<(), Failed> {
     let mut ruleset = handled(abi)?;
     let scopes = Scope::from_all(abi);
     if !scopes.is_empty() {
@@ -69,9 +70,7 @@ fn domain(plan: &LandlockPlan, abi: ABI) -> Result<(), RulesetError> {
     let mut created = ruleset.create()?;
     // The plan has them by path.
     for rules in plan.rules.chunk_by(|one, next| one.path == next.path) {
-        let Ok(path) = PathFd::new(&rules[0].path) else {
-            continue;
-        };
+        let path = PathFd::new(&rules[0].path)?;
         let wanted = rules.iter().map(rights);
         let rights = wanted.fold(BitFlags::EMPTY, |all, more| all | more) & known(&path, abi);
         created = created.add_rule(PathBeneath::new(path, rights))?;

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, getppid, setsid};
 
@@ -17,7 +17,7 @@ use crate::sys::process;
 pub fn session(gid: u32) -> Result<(), Errno> {
     setsid()?;
     process::default_signals();
-    SigSet::empty().thread_set_mask()?;
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
     umask(Mode::from_bits_truncate(if gid == 0 {
         0o007
     } else {

@@ -154,9 +154,11 @@ pub fn resolve(
     let mut put = |mount: Mount| {
         parts.insert(mount.at().to_owned(), mount);
     };
-    put(Mount::Directory {
-        at: files.cwd.clone(),
-    });
+    if files.cwd != Path::new("/") {
+        put(Mount::Directory {
+            at: files.cwd.clone(),
+        });
+    }
     files.links.iter().for_each(|(at, target)| {
         put(Mount::Link {
             at: at.clone(),

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::getpid;
 
@@ -45,7 +45,7 @@ impl Watch {
     /// Blocks what will be forwarded, so that none is lost, and watches from now on. To be called before a
     /// launch: the descriptor cannot be made once the supervisor is confined.
     pub fn new() -> Result<Watch, Errno> {
-        set().thread_block()?;
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set()), None)?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         Ok(Watch {
             signals: SignalFd::with_flags(&set(), flags)?,

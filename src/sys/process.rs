@@ -113,6 +113,15 @@ pub fn duplicate(number: RawFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
+/// What kind of file a descriptor of the caller's is (fstat(2)): S_IFDIR, S_IFREG and the like.
+pub fn kind_of(number: RawFd) -> Result<libc::mode_t, Errno> {
+    // SAFETY: stat is plain data for which all zeros is valid.
+    let mut fact: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: fact lives across the call.
+    check(unsafe { libc::fstat(number, &raw mut fact) })?;
+    Ok(fact.st_mode & libc::S_IFMT)
+}
+
 /// Whether a descriptor is open for reading and writing (fcntl(2) F_GETFL).
 pub fn reads_and_writes(number: RawFd) -> bool {
     // SAFETY: takes numbers only.

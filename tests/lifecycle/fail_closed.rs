@@ -29,7 +29,7 @@ const INIT: &str = "confine init";
 const SUPERVISOR: &str = "confine the supervisor";
 
 /// The calls that the launch makes, in about its order.
-pub const FAULTS: [Fault; 29] = [
+pub const FAULTS: [Fault; 31] = [
     fault("clone3", EPERM, &[REFUSAL]),
     fault("mount", EPERM, &[REFUSAL]),
     fault("setresgid", EPERM, &["become the mapped ids"]),
@@ -64,8 +64,11 @@ pub const FAULTS: [Fault; 29] = [
     fault("symlink", EIO, &["mount  link"]),
     fault("pivot_root", EIO, &["enter the root"]),
     fault("umount2", EIO, &["enter the root"]),
-    // init lets go of every descriptor.
+    // init lets go of every descriptor, the program at its execve of all but three.
     fault("close_range:0=0", EIO, &[INIT]),
+    fault("close_range:0=3,2=4", EIO, &["close every descriptor"]),
+    // RLIMIT_CORE; setting a limit asks for no old value.
+    fault("prlimit64:1=4,3=0", EIO, &["limit core"]),
     fault("prctl:0=24", EPERM, &["bounding set", SUPERVISOR]),
     fault("prctl:0=28", EPERM, &["bounding set", SUPERVISOR]),
     fault("capset", EPERM, &["empty all other capability sets", INIT]),
