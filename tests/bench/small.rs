@@ -47,16 +47,14 @@ fn cpu(command: &mut Command) -> Result<f64> {
     Ok(used()? - before)
 }
 
-/// /bin/true: with every layer, without a jail, and in bubblewrap with the same binds.
+/// /bin/true: with every layer, without a jail, and in bubblewrap with the same binds and the same network: the
+/// host's, as jails have it until the gateway comes, and an empty one, as `base` has it.
 pub fn start_and_end() -> Result<()> {
-    let jailed = || {
-        wall(&mut quiet(
-            binary(),
-            &["run", "--profile", "base", "--", "/bin/true"],
-        ))
-    };
+    let scratch = Scratch::new();
+    let text = "extends = [\"base\"]\n[net]\nenabled = true\n[promises]\negress = \"off\"\ningress = \"off\"\n";
+    let shared = scratch.file("shared.toml", text).display().to_string();
     let plain = || wall(&mut quiet(Path::new("/bin/true"), &[]));
-    Pairs::measure(200, jailed, plain)?.print(
+    Pairs::measure(200, || jailed(&shared), plain)?.print(
         "start+end of /bin/true, plain spawn",
         ["flowjail", "plain"],
         "ms",
@@ -67,37 +65,44 @@ pub fn start_and_end() -> Result<()> {
         return Ok(());
     };
     let parts = root_parts()?;
-    let mut words = vec![
-        "--unshare-all",
-        "--share-net",
-        "--die-with-parent",
-        "--new-session",
+    let networks = [
+        (shared.as_str(), "the host's network", true),
+        ("base", "an empty network", false),
     ];
-    words.extend([
-        "--cap-drop",
-        "ALL",
-        "--tmpfs",
-        "/tmp",
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-    ]);
+    for (profile, network, share) in networks {
+        let words = bwrap_words(&parts, share);
+        let theirs = || wall(&mut quiet(&bwrap, &words));
+        let label = format!(
+            "start+end of /bin/true, bwrap, {network}, {} binds and links",
+            parts.len()
+        );
+        Pairs::measure(200, || jailed(profile), theirs)?.print(
+            &label,
+            ["flowjail", "bwrap"],
+            "ms",
+            Some(Aim::AtMost(0.8)),
+        );
+    }
+    Ok(())
+}
+
+fn jailed(profile: &str) -> Result<f64> {
+    wall(&mut quiet(
+        binary(),
+        &["run", "--profile", profile, "--", "/bin/true"],
+    ))
+}
+
+/// bubblewrap with the same namespaces and the same root.
+fn bwrap_words(parts: &[[String; 3]], share: bool) -> Vec<&str> {
+    let mut words = vec!["--unshare-all"];
+    words.extend(share.then_some("--share-net"));
+    words.extend(["--die-with-parent", "--new-session", "--cap-drop", "ALL"]);
+    words.extend(["--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev"]);
     words.extend(parts.iter().flatten().map(String::as_str));
     // The jail has the program where its links lead, and no /bin.
     words.extend(["--", "/usr/bin/true"]);
-    let theirs = || wall(&mut quiet(&bwrap, &words));
-    let label = format!(
-        "start+end of /bin/true, bwrap, {} binds and links",
-        parts.len()
-    );
-    Pairs::measure(200, jailed, theirs)?.print(
-        &label,
-        ["flowjail", "bwrap"],
-        "ms",
-        Some(Aim::AtMost(0.8)),
-    );
-    Ok(())
+    words
 }
 
 /// The binds and links of the plan's root as bubblewrap's words; devices come with its --dev.
