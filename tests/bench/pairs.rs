@@ -73,7 +73,7 @@ impl Pairs {
             ratio.low,
             ratio.high,
             self.a.len(),
-            aim.map(|aim| aim.verdict(ratio.median)).unwrap_or_default()
+            aim.map(|aim| aim.verdict(&ratio)).unwrap_or_default()
         );
     }
 }
@@ -88,15 +88,18 @@ pub enum Aim {
 }
 
 impl Aim {
-    fn verdict(self, ratio: f64) -> String {
-        let (words, aim, reached) = match self {
-            Self::AtMost(aim) => ("at most", aim, ratio <= aim),
-            Self::AtLeast(aim) => ("at least", aim, ratio >= aim),
+    /// An aim is reached, or missed, when the whole interval lies on that side of it.
+    fn verdict(self, ratio: &Interval) -> String {
+        let (words, aim, reached, missed) = match self {
+            Self::AtMost(aim) => ("at most", aim, ratio.high <= aim, ratio.low > aim),
+            Self::AtLeast(aim) => ("at least", aim, ratio.low >= aim, ratio.high < aim),
         };
-        format!(
-            " (aim {words} {aim}: {})",
-            if reached { "reached" } else { "MISSED" }
-        )
+        let verdict = match (reached, missed) {
+            (true, _) => "reached",
+            (_, true) => "MISSED",
+            _ => "not decided by this run",
+        };
+        format!(" (aim {words} {aim}: {verdict})")
     }
 }
 
