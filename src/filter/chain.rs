@@ -10,7 +10,7 @@ use seccompiler::{
 
 use super::assembler::{Assembler, Label};
 use super::error::Error;
-use super::insn::{AND, ARCH, Insn, JEQ, JGE, JGT, JSET, JUMP, LOAD, NR, RETURN};
+use super::insn::{AND, ARCH, Insn, JEQ, JGE, JGT, JSET, JUMP, LOAD, NR, RETURN, skips};
 use super::policy::{AUDIT_ARCH, width_bits};
 use crate::syscalls::{Compare, Condition, Width};
 
@@ -197,14 +197,8 @@ fn reachable(body: &[sock_filter]) -> Option<Vec<bool>> {
         if !reachable[at] {
             continue;
         }
-        let skips: &[u32] = match insn.code {
-            RETURN => &[],
-            JUMP => &[insn.k],
-            LOAD | AND => &[0],
-            _ => &[insn.jt.into(), insn.jf.into()],
-        };
-        for skip in skips {
-            *reachable.get_mut(at + 1 + *skip as usize)? = true;
+        for skip in skips(insn.code, insn.jt, insn.jf, insn.k) {
+            *reachable.get_mut(at + 1 + skip)? = true;
         }
     }
     Some(reachable)

@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 use super::chain::OWN_PID_MARK;
-use super::insn::{AND, ARCH, ARGS, Action, Insn, JEQ, JGE, JGT, JSET, JUMP, LOAD, NR, RETURN};
+use super::insn::{
+    AND, ARCH, ARGS, Action, Insn, JEQ, JGE, JGT, JSET, JUMP, LOAD, NR, RETURN, skips,
+};
 use super::policy::AUDIT_ARCH;
 use crate::syscalls::name_of;
 
@@ -36,14 +38,8 @@ fn loaded(program: &[Insn]) -> Vec<Loaded> {
             AND => Loaded::Mixed,
             _ => loaded[at],
         };
-        let skips: &[u32] = match insn.code {
-            RETURN => &[],
-            JUMP => &[insn.k],
-            LOAD | AND => &[0],
-            _ => &[insn.jt.into(), insn.jf.into()],
-        };
-        for skip in skips {
-            if let Some(next) = loaded.get_mut(at.saturating_add(1 + *skip as usize)) {
+        for skip in skips(insn.code, insn.jt, insn.jf, insn.k) {
+            if let Some(next) = loaded.get_mut(at.saturating_add(1 + skip)) {
                 *next = if *next == Loaded::Unreached || *next == after {
                     after
                 } else {

@@ -49,6 +49,17 @@ impl Insn {
     }
 }
 
+/// How many instructions may be skipped after one with these fields, on each way on; none after a return.
+pub(super) fn skips(code: u16, jt: u8, jf: u8, k: u32) -> impl Iterator<Item = usize> {
+    let ways = match code {
+        RETURN => [None, None],
+        JUMP => [Some(k), None],
+        LOAD | AND => [Some(0), None],
+        _ => [Some(jt.into()), Some(jf.into())],
+    };
+    ways.into_iter().flatten().map(|skip| skip as usize)
+}
+
 /// What a filter says to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
