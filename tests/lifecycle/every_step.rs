@@ -85,7 +85,7 @@ const CALLS: [Call; 39] = [
 ];
 
 /// A refused call that a launch may survive: the sort, the start, which of them, and why.
-const HARMLESS: [(&str, Who, u32, &str); 4] = [
+const HARMLESS: [(&str, Who, u32, &str); 3] = [
     (
         "pidfd_send_signal",
         Who::Root,
@@ -93,12 +93,6 @@ const HARMLESS: [(&str, Who, u32, &str); 4] = [
         "SIGKILL for an init that has ended by itself: the wait after it is what counts",
     ),
     ("pidfd_send_signal", Who::Ordinary, 1, "the same"),
-    (
-        "setns",
-        Who::Root,
-        2,
-        "back to its own pid namespace, in which the supervisor makes no child any more",
-    ),
     (
         "prctl:0=1",
         Who::Root,
