@@ -166,9 +166,7 @@ impl Unfinished {
             )
         })
     }
-}
 
-impl Unfinished {
     /// `vm.memfd_noexec` belongs to a pid namespace and takes the host's root in it to set: a process for it.
     fn refuse_memfd_exec(&self, supervisor: &OwnedFd) -> Result<(), Errno> {
         let pidfd = self.0.as_ref().ok_or(Errno::ESRCH)?;

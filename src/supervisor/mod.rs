@@ -26,8 +26,6 @@ pub struct Outcome {
     pub code: u8,
     /// What was blocked.
     pub ledger: Ledger,
-    /// Event lines that are missing.
-    pub dropped: u64,
 }
 
 /// Watches a jail to its end. Whatever happens here, no process of the jail is left when this returns.
@@ -119,19 +117,14 @@ fn outcome(
         number => (128 + number) as u8,
     };
     ledger.settle(&mut sink);
-    let dropped = sink.dropped();
     let name = (signal != 0).then(|| signal_name(signal));
     sink.write(&Event::Exit {
         code,
         signal: name,
         denied: ledger.total(),
-        dropped,
+        dropped: sink.dropped(),
     });
-    Ok(Outcome {
-        code,
-        ledger,
-        dropped,
-    })
+    Ok(Outcome { code, ledger })
 }
 
 /// The signal's name; real-time signals have numbers only.
