@@ -12,6 +12,7 @@ compile_error!(
 pub mod cli;
 pub mod events;
 pub mod filter;
+pub mod gateway;
 pub mod host;
 pub mod install;
 pub mod launch;
