@@ -6,5 +6,6 @@
 
 pub mod address;
 pub mod front;
+pub mod hello;
 pub mod name;
 pub mod pattern;
