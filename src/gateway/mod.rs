@@ -7,5 +7,6 @@
 pub mod address;
 pub mod front;
 pub mod hello;
+pub mod http;
 pub mod name;
 pub mod pattern;
