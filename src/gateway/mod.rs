@@ -5,8 +5,12 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod dns;
 pub mod front;
 pub mod hello;
 pub mod http;
 pub mod name;
+pub mod odd;
 pub mod pattern;
+pub mod upstream;
+pub mod wire;
