@@ -73,6 +73,9 @@ fn addresses_are_taken_from_the_end_of_the_chain() {
         reads(&plain),
         addresses(&["203.0.113.1", "203.0.113.2"], 60)
     );
+    let mut of_class_chaos = a("c.example.net", 66);
+    let class = wire("c.example.net").len() + 3;
+    of_class_chaos[class] = 3;
     let chain = [
         a("c.example.net", 3),
         a(HOST.trim_start_matches("api."), 66),
@@ -80,6 +83,7 @@ fn addresses_are_taken_from_the_end_of_the_chain() {
         cname("API.example.COM", "b.example.net", 90),
         record("c.example.net", kind::AAAA, 1, &[0; 16]),
         a("evil.example", 66),
+        of_class_chaos,
     ];
     assert_eq!(
         reads(&reply(kind::A, &chain)),
