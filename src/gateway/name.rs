@@ -24,7 +24,7 @@ fn read(bytes: &[u8], fine: fn(&[u8]) -> bool) -> Option<String> {
         return None;
     }
     let last = bytes.rsplit(|byte| *byte == b'.').next()?;
-    if last.len() > MAX_LABEL || is_number(last) {
+    if is_number(last) {
         return None;
     }
     let name = std::str::from_utf8(bytes).ok()?;

@@ -98,7 +98,7 @@ fn answer(
         match other {
             Some(other) if found.is_empty() => {
                 ttl = ttl.min(seconds(other));
-                name = Reader::new(bytes, other.start).name()?;
+                name = last_name(Reader::new(bytes, other.start), other)?;
             }
             _ => return contents(bytes, &found, kind, ttl),
         }
@@ -168,10 +168,7 @@ fn address(record: &Record<'_>) -> Result<IpAddr, Malformed> {
 fn service(bytes: &[u8], record: &Record<'_>, chain: u32) -> Result<Option<Service>, Malformed> {
     let mut reader = Reader::new(bytes, record.start);
     let [priority, weight, port] = [reader.short()?, reader.short()?, reader.short()?];
-    let target = reader.name()?;
-    if reader.at() != record.start + record.data.len() {
-        return Err(Malformed);
-    }
+    let target = last_name(reader, record)?;
     let target = match target.has_dots() {
         true => None,
         false => name::host(&target.joined()),
@@ -184,6 +181,15 @@ fn service(bytes: &[u8], record: &Record<'_>, chain: u32) -> Result<Option<Servi
         target,
         ttl,
     }))
+}
+
+/// The name with which a record's content ends, neither before its last byte nor behind it.
+fn last_name(mut reader: Reader<'_>, record: &Record<'_>) -> Result<Name, Malformed> {
+    let name = reader.name()?;
+    match reader.at() == record.start + record.data.len() {
+        true => Ok(name),
+        false => Err(Malformed),
+    }
 }
 
 fn strings(data: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {

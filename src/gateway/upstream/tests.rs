@@ -154,6 +154,19 @@ fn failures_are_told_apart() {
 }
 
 #[test]
+fn a_name_outside_its_record_is_not_read() {
+    let mut empty = cname(HOST, "x", 1);
+    empty.truncate(empty.len() - 3);
+    let end = empty.len();
+    empty[end - 2..].fill(0);
+    let bytes = reply(kind::A, &[empty, a("b.example", 66)]);
+    assert_eq!(reads(&bytes), Reply::Failed(2));
+    let longer = record(HOST, kind::CNAME, 1, b"\x01b\0\0");
+    let bytes = reply(kind::A, &[longer, a("b", 66)]);
+    assert_eq!(reads(&bytes), Reply::Failed(2));
+}
+
+#[test]
 fn chains_end() {
     let looped = [cname(HOST, "b.example", 1), cname("b.example", HOST, 1)];
     assert_eq!(reads(&reply(kind::A, &looped)), Reply::Failed(2));
