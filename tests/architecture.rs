@@ -13,11 +13,14 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("host", &["profile", "sys"]),
     ("plan", &["profile", "host", "filter", "syscalls"]),
     ("layers", &["plan", "sys"]),
-    ("launch", &["plan", "profile", "layers", "filter", "sys"]),
+    (
+        "launch",
+        &["plan", "profile", "layers", "filter", "gateway", "sys"],
+    ),
     ("events", &[]),
     (
         "supervisor",
-        &["plan", "launch", "events", "sys", "syscalls"],
+        &["plan", "launch", "events", "gateway", "sys", "syscalls"],
     ),
     ("gateway", &["plan", "profile", "events", "sys"]),
     ("install", &[]),
@@ -28,6 +31,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
             "host",
             "plan",
             "launch",
+            "gateway",
             "supervisor",
             "events",
             "install",
@@ -51,7 +55,7 @@ const IMPURE: [&str; 8] = [
 ];
 
 /// Rooms and files that are pure; `profile/load.rs` alone reads profile files.
-const PURE: [&str; 18] = [
+const PURE: [&str; 20] = [
     "syscalls",
     "profile",
     "filter",
@@ -68,6 +72,8 @@ const PURE: [&str; 18] = [
     "gateway/name.rs",
     "gateway/odd.rs",
     "gateway/pattern.rs",
+    "gateway/policy.rs",
+    "gateway/reason.rs",
     "gateway/upstream.rs",
     "gateway/wire.rs",
 ];

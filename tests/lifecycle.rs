@@ -90,10 +90,14 @@ const EXITS: [Test; 10] = [
         exits::only_three_descriptors_arrive,
     ),
 ];
-const SIGNALS: [Test; 12] = [
+const SIGNALS: [Test; 13] = [
     (
         "the supervisor killed while it launches leaves nothing",
         launch_deaths::the_supervisor_killed_while_it_launches_leaves_nothing,
+    ),
+    (
+        "the supervisor killed while it launches a network leaves nothing",
+        launch_deaths::the_supervisor_killed_while_it_launches_a_network_leaves_nothing,
     ),
     (
         "death by a real time signal is 128 plus n",
@@ -205,7 +209,7 @@ const EVENTS: [Test; 14] = [
         events::events_go_to_a_descriptor,
     ),
 ];
-const FAILURES: [Test; 6] = [
+const FAILURES: [Test; 7] = [
     (
         "runs behind a filter that hits nothing",
         fail_closed::runs_behind_a_filter_that_hits_nothing,
@@ -213,6 +217,10 @@ const FAILURES: [Test; 6] = [
     (
         "every step fails closed",
         every_step::every_step_fails_closed,
+    ),
+    (
+        "every step of a network fails closed",
+        every_step::every_step_of_a_network_fails_closed,
     ),
     (
         "missing Landlock is a refusal",

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
@@ -10,25 +10,59 @@ use nix::sys::stat::Mode;
 
 use super::run::Stopped;
 use super::terminal::fail;
+use crate::gateway::{Doors, doors};
 use crate::host;
 use crate::launch::Failure;
 use crate::plan::Plan;
 use crate::profile::Layer;
 use crate::sys::process;
 
-/// Refuses what no jail may get as descriptor 0, 1 or 2, opens what `--events` names, and closes the rest.
-pub fn settle(events: Option<&str>, plan: &Plan) -> Result<Option<File>, Stopped> {
+/// Refuses what no jail may get as descriptor 0, 1 or 2, opens what `--events` names and what the gateway listens on,
+/// and closes the rest.
+pub fn settle(events: Option<&str>, plan: &Plan) -> Result<(Option<File>, Option<Doors>), Stopped> {
     refuse_odd_descriptors()?;
     let events = open_events(events, plan)?;
+    let passed = handed_over()?;
     if plan.has(Layer::Fds) {
-        let kept = events.as_ref().map(AsRawFd::as_raw_fd);
-        process::close_inherited(kept).map_err(|errno| {
+        let mut kept: Vec<RawFd> = passed.iter().map(AsRawFd::as_raw_fd).collect();
+        kept.extend(events.as_ref().map(AsRawFd::as_raw_fd));
+        process::close_inherited(&kept).map_err(|errno| {
             let failure = Failure::outside("closing what the caller left open", errno);
             Stopped(fail(failure.exit, &failure, None))
         })?;
     }
-    Ok(events)
+    let Some(network) = &plan.network else {
+        return match passed.is_empty() {
+            true => Ok((events, None)),
+            false => {
+                let message =
+                    "sockets were handed over (LISTEN_FDS) to a jail without a network of its own";
+                Err(Stopped(fail(super::FAILED, message, None)))
+            }
+        };
+    };
+    let doors = doors::open(network, &plan.name, passed)
+        .map_err(|error| Stopped(fail(super::FAILED, &error, error.hint.as_deref())))?;
+    Ok((events, Some(doors)))
 }
+
+/// Listening sockets that a service manager has opened for this process (sd_listen_fds(3)): copies, so that the numbers
+/// are ours to close.
+fn handed_over() -> Result<Vec<OwnedFd>, Stopped> {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<i32>().ok();
+    if number("LISTEN_PID") != Some(std::process::id().cast_signed()) {
+        return Ok(Vec::new());
+    }
+    let count = number("LISTEN_FDS").unwrap_or(0).clamp(0, MAX_HANDED_OVER);
+    let copies = (3..3 + count).map(process::duplicate);
+    copies.collect::<Result<_, _>>().map_err(|errno| {
+        let failure = Failure::outside("taking the sockets of LISTEN_FDS", errno);
+        Stopped(fail(failure.exit, &failure, None))
+    })
+}
+
+/// More than any unit hands over.
+const MAX_HANDED_OVER: i32 = 64;
 
 /// A directory as descriptor 0, 1 or 2 would be a way out of the jail's root; a file that is open for reading and
 /// writing could be filled with code and mapped, past every noexec.

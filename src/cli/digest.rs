@@ -2,14 +2,17 @@
 #![forbid(unsafe_code)]
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 
 use super::terminal::tame;
-use crate::events::{Denial, advice};
+use crate::events::{Denial, Ledger, Tally, advice};
+use crate::gateway::Doors;
+use crate::gateway::address::metadata;
 use crate::plan::Plan;
 use crate::supervisor::Outcome;
 
 /// One line: the jail and its promises; then the notes that warn.
-pub fn start(plan: &Plan) -> String {
+pub fn start(plan: &Plan, doors: Option<&Doors>) -> String {
     let with = |state: &str| {
         let named: Vec<String> = plan
             .promises
@@ -25,8 +28,28 @@ pub fn start(plan: &Plan) -> String {
         line += &format!("; NOT held: {missing} (see `flowjail plan`)");
     }
     line.push('\n');
-    for address in &plan.publish {
+    for address in served(plan, doors) {
         line += &format!("flowjail: {}: serves http://{address}\n", plan.name);
+    }
+    if let Some(doors) = doors.filter(|doors| doors.name != plan.name) {
+        let own = &doors.name;
+        line += &format!(
+            "flowjail: {}: another jail has this name: this one is `flowjail net {own}`\n",
+            plan.name
+        );
+    }
+    let network = plan.network.iter();
+    let named = network.clone().flat_map(|network| {
+        let names = network.names.iter();
+        names.map(|(name, address)| (name.as_str(), *address))
+    });
+    let unnamed = network.flat_map(|network| &network.addresses);
+    let unnamed = unnamed.filter(|line| line.network.is_single());
+    let all = named.chain(unnamed.map(|line| ("[net] addresses", line.network.address)));
+    for (what, address) in all.filter(|(_, address)| metadata(*address)) {
+        line += &format!(
+            "flowjail: WARNING: {what}: {address} is a cloud's metadata service: it hands out the machine's credentials\n"
+        );
     }
     let warnings = plan
         .notes
@@ -34,6 +57,19 @@ pub fn start(plan: &Plan) -> String {
         .filter(|note| note.to_lowercase().starts_with("warning"));
     warnings.for_each(|note| line += &format!("flowjail: {note}\n"));
     line
+}
+
+/// What is really listened on: a socket that was handed over has an address of its own.
+fn served(plan: &Plan, doors: Option<&Doors>) -> Vec<SocketAddr> {
+    match doors {
+        None if plan.no_network => Vec::new(),
+        None => plan.publish.clone(),
+        Some(doors) => doors
+            .published
+            .iter()
+            .map(|door| door.line.address)
+            .collect(),
+    }
 }
 
 /// What was blocked, and the profile line that would allow each; nothing where nothing was.
@@ -47,19 +83,34 @@ pub fn end(plan: &Plan, outcome: &Outcome) -> String {
 /// Kinds that the digest lists; the events have them all.
 const MAX_LISTED: usize = 20;
 
-fn write_end(out: &mut String, plan: &Plan, outcome: &Outcome) -> std::fmt::Result {
-    let (kinds, beyond) = outcome.ledger.kinds();
-    let kinds: Vec<_> = kinds.collect();
+/// Hosts that could not be reached, one line each.
+fn write_failures(out: &mut String, plan: &Plan, failures: &Ledger) -> std::fmt::Result {
+    // Visitors who came before the program listened are nobody's concern by now.
+    let hosts = |kind: &(&Denial, &Tally)| matches!(kind.0, Denial::Connection { .. });
+    let kinds: Vec<_> = failures.kinds().0.filter(hosts).collect();
     if kinds.is_empty() {
         return Ok(());
     }
-    writeln!(
-        out,
-        "flowjail: {}: blocked {} in {}",
-        plan.name,
-        times(outcome.ledger.total()),
-        count_kinds(kinds.len())
-    )?;
+    writeln!(out, "flowjail: {}: allowed, and failed:", plan.name)?;
+    for (failure, tally) in kinds.iter().take(MAX_LISTED) {
+        writeln!(out, "  {} ({})", describe(failure).0, times(tally.count))?;
+    }
+    match kinds.len().saturating_sub(MAX_LISTED) {
+        0 => Ok(()),
+        rest => writeln!(out, "  and {} more", count_kinds(rest)),
+    }
+}
+
+fn write_end(out: &mut String, plan: &Plan, outcome: &Outcome) -> std::fmt::Result {
+    write_failures(out, plan, &outcome.failures)?;
+    let (kinds, beyond) = outcome.ledger.kinds();
+    let kinds: Vec<_> = kinds.collect();
+    if outcome.ledger.total() == 0 {
+        return Ok(());
+    }
+    let total = times(outcome.ledger.total());
+    let of = count_kinds(kinds.len());
+    writeln!(out, "flowjail: {}: blocked {total} in {of}", plan.name)?;
     for (denial, tally) in kinds.iter().take(MAX_LISTED) {
         let (what, allow) = describe(denial);
         writeln!(out, "  {what} ({})", times(tally.count))?;
@@ -68,12 +119,27 @@ fn write_end(out: &mut String, plan: &Plan, outcome: &Outcome) -> std::fmt::Resu
             false => writeln!(out, "    to allow it: {}", tame(&allow))?,
         }
     }
-    if kinds.len() > MAX_LISTED || beyond > 0 {
-        let rest = kinds.len().saturating_sub(MAX_LISTED);
+    let rest = kinds.len().saturating_sub(MAX_LISTED);
+    if rest > 0 {
         writeln!(
             out,
-            "  and {} more, and {beyond} denials of kinds beyond those",
+            "  and {} more, which the events list",
             count_kinds(rest)
+        )?;
+    }
+    if beyond > 0 {
+        writeln!(
+            out,
+            "  and {} more, too many to be told apart",
+            times(beyond)
+        )?;
+    }
+    let names = |(denial, _): &(&Denial, &Tally)| matches!(denial, Denial::Name { allow, .. } if allow.starts_with("--allow"));
+    if kinds.iter().any(names) {
+        // Whoever asks for a name does not say for which port.
+        writeln!(
+            out,
+            "  --allow NAME is for port 443; write NAME:PORT for another"
         )?;
     }
     Ok(())
@@ -88,25 +154,50 @@ fn describe(denial: &Denial) -> (String, String) {
                 advice::for_exec(path),
             )
         }
+        Denial::Connection {
+            host,
+            port,
+            reason,
+            allow,
+        } => (connection(host, *port, reason), allow.clone()),
+        Denial::Name {
+            name,
+            reason,
+            allow,
+        } => {
+            let what = format!("name {}: {}", shorten(&tame(name)), tame(reason));
+            (what, allow.clone())
+        }
+        Denial::Visitor { to, reason, allow } => {
+            (format!("visitor of {to}: {}", tame(reason)), allow.clone())
+        }
         Denial::Program { path } => {
             let what = format!("start of the program {}", shorten(&tame(path)));
             (what, advice::for_exec(path))
         }
         Denial::Call { syscall, tested } => {
-            let args: Vec<String> = tested
-                .iter()
-                .map(|(arg, value)| format!("arg{arg} {value:#x}"))
-                .collect();
-            let with = if args.is_empty() {
-                String::new()
-            } else {
-                format!(" with {}", args.join(", "))
-            };
-            (
-                format!("system call {syscall}{with}"),
-                advice::for_call(syscall, tested),
-            )
+            (call(syscall, tested), advice::for_call(syscall, tested))
         }
+    }
+}
+
+fn connection(host: &str, port: u16, reason: &str) -> String {
+    let place = match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    };
+    let (place, reason) = (shorten(&tame(&place)), shorten(&tame(reason)));
+    format!("connection to {place}: {reason}")
+}
+
+fn call(syscall: &str, tested: &[(u8, u64)]) -> String {
+    let args: Vec<String> = tested
+        .iter()
+        .map(|(arg, value)| format!("arg{arg} {value:#x}"))
+        .collect();
+    match args.is_empty() {
+        true => format!("system call {syscall}"),
+        false => format!("system call {syscall} with {}", args.join(", ")),
     }
 }
 

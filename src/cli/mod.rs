@@ -4,6 +4,7 @@
 mod check;
 mod descriptors;
 mod digest;
+mod net;
 mod plan;
 mod profiles;
 mod run;
@@ -35,6 +36,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Show what `run` would do here: the promises, what holds them, and every step in order.
     Plan(plan::PlanArgs),
+    /// Show the network of a running jail: open connections, names, counters.
+    Net(net::NetArgs),
     /// List the profiles that flowjail carries, or show one.
     Profiles(profiles::ProfilesArgs),
 }
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Up(args) => up::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Net(args) => net::run(&args),
         Command::Profiles(args) => profiles::run(&args),
     };
     ExitCode::from(code)

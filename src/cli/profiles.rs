@@ -20,6 +20,8 @@ pub struct ProfilesArgs {
 enum Verb {
     /// List the built-in profiles
     List,
+    /// List the groups of hosts that [net] allow and --allow take as @NAME
+    Groups,
     /// Print a built-in profile's text
     Show {
         /// Its name
@@ -31,6 +33,7 @@ enum Verb {
 pub fn run(args: &ProfilesArgs) -> u8 {
     match &args.verb {
         None | Some(Verb::List) => list(args.json),
+        Some(Verb::Groups) => groups(args.json),
         Some(Verb::Show { name }) => show(name),
     }
 }
@@ -53,6 +56,21 @@ fn list(json: bool) -> u8 {
     } else {
         all.iter()
             .for_each(|(name, about)| out(format_args!("{name:<14} {about}\n")));
+    }
+    0
+}
+
+fn groups(json: bool) -> u8 {
+    let all = profile::host_groups();
+    if json {
+        out(format_args!("{}\n", serde_json::json!(all)));
+        return 0;
+    }
+    for group in all {
+        out(format_args!("{}\n", group.name));
+        for (host, why) in group.hosts {
+            out(format_args!("  {host:<44} {why}\n"));
+        }
     }
     0
 }

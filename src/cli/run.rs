@@ -6,6 +6,7 @@ use clap::Args;
 use super::terminal::{Terminal, fail, say};
 use super::{descriptors, digest};
 use crate::events::Sink;
+use crate::gateway::Doors;
 use crate::host::{self, Host, Request};
 use crate::launch::{self, Failure};
 use crate::plan::{self, Plan, Refusals};
@@ -78,15 +79,19 @@ pub fn run(args: &RunArgs) -> u8 {
 /// Profile to outcome: load, observe, resolve, launch, supervise.
 pub fn jail(flags: &JailFlags, command: &[String]) -> Result<u8, Stopped> {
     let (host, plan) = resolve(flags, command, false)?;
-    let sink = Sink::new(descriptors::settle(flags.events.as_deref(), &plan)?);
+    let (events, doors) = descriptors::settle(flags.events.as_deref(), &plan)?;
+    let sink = Sink::new(events);
     let terminal = Terminal::of_stdin(&plan);
-    say(digest::start(&plan));
-    let outcome = start(&plan, sink).map_err(|failure| {
+    say(digest::start(&plan, doors.as_ref()));
+    let outcome = start(&plan, doors, sink).map_err(|failure| {
         terminal.restore();
         Stopped(explain(&failure, &host))
     })?;
     terminal.restore();
     say(digest::end(&plan, &outcome));
+    if let Some(failure) = &outcome.cut_short {
+        fail(failure.exit, failure, None);
+    }
     // The process ends next: giving back thousands of small pieces of memory would only keep the caller waiting.
     std::mem::forget((host, plan));
     Ok(outcome.code)
@@ -119,10 +124,10 @@ pub fn resolve(
     Ok((host, plan))
 }
 
-fn start(plan: &Plan, sink: Sink) -> Result<supervisor::Outcome, Failure> {
+fn start(plan: &Plan, doors: Option<Doors>, sink: Sink) -> Result<supervisor::Outcome, Failure> {
     let watch =
         supervisor::Watch::new().map_err(|errno| Failure::outside("watching signals", errno))?;
-    let launched = launch::launch(plan)?;
+    let launched = launch::launch(plan, doors)?;
     supervisor::supervise(launched, plan, watch, sink)
 }
 
@@ -134,6 +139,8 @@ fn explain(failure: &Failure, host: &Host) -> u8 {
     {
         let refusal = plan::refuse_namespaces(block, host.container);
         say(Refusals(vec![refusal]));
+    } else if let Some(errno) = failure.concerns_network() {
+        say(Refusals(vec![plan::refuse_network(errno)]));
     }
     code
 }

@@ -3,7 +3,7 @@
 
 /// Calls that no profile for a server should allow: they make processes and namespaces, change the machine, or
 /// reach into other processes.
-const NEVER: [&str; 36] = [
+const NEVER: [&str; 37] = [
     "acct",
     "chmod",
     "creat",
@@ -36,6 +36,7 @@ const NEVER: [&str; 36] = [
     "reboot",
     "request_key",
     "setns",
+    "socket",
     "umount2",
     "unshare",
     "userfaultfd",

@@ -28,6 +28,35 @@ pub enum Denial {
         /// The arguments that the profile's rules test, by number: they tell denials of one call apart.
         tested: Vec<(u8, u64)>,
     },
+    /// A connection out of the jail.
+    Connection {
+        /// The host, or the address where no name stands for it.
+        host: String,
+        /// The port.
+        port: u16,
+        /// Why.
+        reason: String,
+        /// What would allow it.
+        allow: String,
+    },
+    /// A name, whatever was asked about it.
+    Name {
+        /// The name.
+        name: String,
+        /// Why.
+        reason: String,
+        /// What would allow it.
+        allow: String,
+    },
+    /// A visitor.
+    Visitor {
+        /// The published address.
+        to: String,
+        /// Why.
+        reason: String,
+        /// What would allow it.
+        allow: String,
+    },
 }
 
 /// How often one kind of denial happened.
@@ -85,19 +114,26 @@ impl Ledger {
             }
             return;
         }
-        let mut tally = self.kinds.remove(&denial).unwrap_or(Tally {
+        let mut tally = self.kinds.remove(&denial).unwrap_or_else(|| Tally {
             count: 0,
             told: 0,
-            latest: event.clone(),
+            latest: event.emptied(),
         });
         tally.count += 1;
-        tally.latest = with_count(event, tally.count);
+        let earlier = std::mem::replace(&mut tally.latest, event);
+        tally.latest.add(tally.count, &earlier);
         let due = tally.told == 0 || tally.count >= tally.told * 10;
         if due && self.may_write() {
             tally.told = tally.count;
             sink.write(&tally.latest);
         }
         self.kinds.insert(denial, tally);
+    }
+
+    /// Counts denials of which nothing is known but their number.
+    pub fn miss(&mut self, denials: u64) {
+        self.total = self.total.saturating_add(denials);
+        self.beyond = self.beyond.saturating_add(denials);
     }
 
     /// Programs and calls have a quota each, so that neither hides the other.
@@ -137,11 +173,4 @@ impl Ledger {
     pub fn kinds(&self) -> (impl Iterator<Item = (&Denial, &Tally)>, u64) {
         (self.kinds.iter(), self.beyond)
     }
-}
-
-fn with_count(mut event: Event, now: u64) -> Event {
-    if let Event::DeniedCall { count, .. } | Event::DeniedExec { count, .. } = &mut event {
-        *count = now;
-    }
-    event
 }

@@ -2,15 +2,19 @@
 #![forbid(unsafe_code)]
 
 pub mod advice;
+mod flows;
 mod ledger;
 mod sink;
+mod traffic;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use flows::Flows;
 pub use ledger::{Denial, Ledger, Tally};
 pub use sink::Sink;
+pub use traffic::{Connection, Query, Verdict, Visitor};
 
 /// The version of the events' schema.
 pub const SCHEMA: u32 = 1;
@@ -60,6 +64,12 @@ pub enum Event {
         /// The profile line that would allow it; empty where none should.
         allow: String,
     },
+    /// A connection out of the jail ended, or was refused.
+    Connection(Connection),
+    /// The jail asked for a name.
+    Query(Query),
+    /// A visitor was not let in.
+    Visitor(Visitor),
     /// The jail ended.
     Exit {
         /// flowjail's exit code.
@@ -74,6 +84,32 @@ pub enum Event {
 }
 
 impl Event {
+    /// The same with nothing carried, to add to.
+    fn emptied(&self) -> Event {
+        let mut event = self.clone();
+        if let Event::Connection(connection) = &mut event {
+            (connection.sent, connection.received, connection.ms) = (0, 0, 0);
+        }
+        event
+    }
+
+    /// Makes this the `count`th of its kind: what a connection carried is added to what `earlier` ones did.
+    fn add(&mut self, now: u64, earlier: &Event) {
+        match self {
+            Event::DeniedCall { count, .. }
+            | Event::DeniedExec { count, .. }
+            | Event::Query(Query { count, .. })
+            | Event::Visitor(Visitor { count, .. }) => *count = now,
+            Event::Connection(connection) => {
+                connection.count = now;
+                if let Event::Connection(earlier) = earlier {
+                    connection.carry(earlier);
+                }
+            }
+            Event::Start { .. } | Event::Exit { .. } => {}
+        }
+    }
+
     /// Cuts the words of a command line to `most` bytes each, and the number of words to 32 and then to `most`.
     fn shorten(&mut self, most: usize) {
         let (path, argv, allow) = match self {
@@ -81,7 +117,7 @@ impl Event {
             Event::DeniedExec {
                 path, argv, allow, ..
             } => (Some(path), argv, Some(allow)),
-            Event::DeniedCall { .. } | Event::Exit { .. } => return,
+            _ => return,
         };
         if most == usize::MAX {
             return;

@@ -72,7 +72,7 @@ impl Sink {
 
     /// Counts lines that were not even tried.
     pub fn skip(&mut self, lines: u64) {
-        self.dropped += lines;
+        self.dropped = self.dropped.saturating_add(lines);
     }
 
     /// How many lines are missing.

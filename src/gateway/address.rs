@@ -108,26 +108,6 @@ pub fn never(address: IpAddr) -> bool {
     metadata(address) || any(address, |words| NEVER.contains(&words))
 }
 
-/// Whether a name (lower-case, no last dot) is a cloud's own for its metadata, whatever it resolves to.
-pub fn metadata_name(host: &str) -> bool {
-    const SERVICES: [&str; 7] = [
-        "metadata.google.internal",
-        "metadata.goog",
-        "metadata.azure.com",
-        "metadata.tencentyun.com",
-        "metadata.packet.net",
-        "metadata.platformequinix.com",
-        "api.metadata.cloud.ibm.com",
-    ];
-    let under = |name: &str| {
-        host.strip_suffix(name)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
-    let first = host.split('.').next().unwrap_or_default();
-    let own = matches!(first, "metadata" | "instance-data" | "rancher-metadata");
-    SERVICES.into_iter().any(under) || own && (first == host || host.ends_with(".internal"))
-}
-
 fn range_v4(address: Ipv4Addr) -> Option<&'static str> {
     let bits = u32::from(address);
     V4.into_iter()

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 
 pub use command::{Command, CommandError};
-pub use namespaces::{NamespaceBlock, probe as probe_namespaces};
+pub use namespaces::{NamespaceBlock, probe as probe_namespaces, probe_network};
 pub use observe::observe;
 pub use paths::{ANYONE, PathFact, PathKind, look};
 
@@ -31,6 +31,8 @@ pub struct Host {
     /// Whether user, mount, pid, ipc, uts and cgroup namespaces can be made and used, found by doing. A launch
     /// is such a doing, so `run` looks only when one has failed.
     pub namespaces: Result<(), NamespaceBlock>,
+    /// Whether a network namespace can be had; looked at only where a profile would do without.
+    pub network: Result<(), Errno>,
     /// The Landlock ABI, or the errno of landlock_create_ruleset(2).
     pub landlock: Result<i32, Errno>,
     /// Whether a seccomp listener with WAIT_KILLABLE_RECV can be had.
@@ -43,6 +45,8 @@ pub struct Host {
     pub env: BTreeMap<String, String>,
     /// The text of /etc/hosts.
     pub etc_hosts: String,
+    /// The text of /etc/resolv.conf.
+    pub resolv_conf: String,
     /// The command, resolved to one program.
     pub command: Command,
     /// Values of the profile's variables.

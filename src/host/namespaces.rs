@@ -45,6 +45,17 @@ pub fn probe() -> Result<(), NamespaceBlock> {
     }
 }
 
+/// Makes a network namespace in a child that ends at once.
+pub fn probe_network() -> Result<(), Errno> {
+    let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET;
+    match process::fork(flags.bits() as u64)? {
+        Forked::Child => process::exit_now(0),
+        Forked::Parent { pidfd, .. } => {
+            waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED).map(drop)
+        }
+    }
+}
+
 /// Runs in the child: the exit code is 0, the errno of proc, or the errno of a mount with bit 7 set.
 fn try_mounts() -> i32 {
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;

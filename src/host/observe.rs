@@ -9,7 +9,7 @@ use nix::unistd::{getegid, geteuid, getgroups};
 
 use super::command::{self, Command, CommandError};
 use super::{Host, Request, namespaces, paths};
-use crate::profile::{Profile, Template};
+use crate::profile::{Level, Profile, Promise, Template};
 use crate::sys::notify;
 
 /// Observes what a plan for this profile and request depends on.
@@ -43,6 +43,7 @@ pub fn observe(profile: &Profile, request: &Request) -> Result<Host, CommandErro
         } else {
             Ok(())
         },
+        network: network(profile, request),
         landlock: crate::sys::process::landlock_abi(),
         listener: notify::available().and_then(|()| notify::flags_known()),
         memfd_noexec: uid == 0 && Path::new("/proc/sys/vm/memfd_noexec").exists(),
@@ -51,11 +52,23 @@ pub fn observe(profile: &Profile, request: &Request) -> Result<Host, CommandErro
             .any(|mark| Path::new(mark).exists())
             || env.contains_key("KUBERNETES_SERVICE_HOST"),
         etc_hosts: std::fs::read_to_string("/etc/hosts").unwrap_or_default(),
+        resolv_conf: std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
         paths: paths::look_at(all),
         env,
         command,
         variables,
     })
+}
+
+/// A launch finds out by doing, so that `run` looks only where the jail would start without.
+fn network(profile: &Profile, request: &Request) -> Result<(), Errno> {
+    let required = |promise| profile.promises.get(&promise) == Some(&Level::Require);
+    let required = required(Promise::Egress) || required(Promise::Ingress);
+    if profile.net.enabled && (request.probe || !required) {
+        namespaces::probe_network()
+    } else {
+        Ok(())
+    }
 }
 
 /// The devices of a minimal /dev.

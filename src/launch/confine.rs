@@ -1,11 +1,13 @@
 //! flowjail's own processes drop what they no longer need: they read hostile bytes.
 #![forbid(unsafe_code)]
 
+use std::os::fd::AsFd;
+
 use nix::errno::Errno;
 use nix::sys::prctl::{set_dumpable, set_no_new_privs};
 
 use super::recipe::{Recipe, own_instructions};
-use crate::layers::{caps, ids, landlock};
+use crate::layers::{caps, ids, landlock, process};
 use crate::profile::Layer;
 use crate::sys::notify::Instruction;
 use crate::sys::process::close_from;
@@ -43,6 +45,26 @@ pub fn confine_supervisor(recipe: &Recipe, filter: &[Instruction]) -> Result<(),
     drop_privilege()?;
     environment::wipe();
     notify::load_filter(filter)
+}
+
+/// The gateway: the workload's ids, no capabilities, no_new_privs, not dumpable, an environment of zeros, no file, and
+/// the system calls of moving bytes. It stays in the host's network: sockets are what it is for.
+pub fn confine_gateway(recipe: &Recipe) -> Result<(), Errno> {
+    let plan = recipe.plan;
+    nix::unistd::chroot("/proc")?;
+    nix::unistd::chdir("/")?;
+    caps::seal()?;
+    if plan.ids.root_start {
+        ids::take(&plan.ids)?;
+    }
+    drop_privilege()?;
+    // A change of ids wipes it.
+    process::die_with_supervisor(recipe.supervisor_pidfd.as_fd())?;
+    environment::wipe();
+    if let Some(domain) = &plan.landlock {
+        landlock::enforce_no_file(domain.abi)?;
+    }
+    notify::load_filter(&own_instructions(&plan.own_filters.gateway)?)
 }
 
 fn drop_privilege() -> Result<(), Errno> {

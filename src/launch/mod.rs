@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod confine;
+mod gateway;
 mod init;
 mod recipe;
 mod start;
@@ -15,6 +16,7 @@ use nix::errno::Errno;
 use crate::plan::{Runner, Step};
 use crate::sys::launch_page::LaunchPage;
 
+pub use recipe::GatewayProcess;
 pub use start::{launch, step_failure};
 
 /// A jail whose program is about to be executed. The supervisor is confined by now, and where it has a listener
@@ -24,6 +26,8 @@ pub struct Launched {
     pub init: OwnedFd,
     /// Where denied calls arrive; none without a listener.
     pub listener: Option<OwnedFd>,
+    /// The gateway; none where the jail has no network of its own.
+    pub gateway: Option<GatewayProcess>,
     /// What init and the workload leave behind.
     pub page: LaunchPage,
     /// The plan's steps; the last is execve.
@@ -62,6 +66,12 @@ impl Failure {
 }
 
 impl Failure {
+    /// Whether it was the jail's own network that could not be made, and why.
+    pub fn concerns_network(&self) -> Option<Errno> {
+        let made = self.what == Step::Network.to_string();
+        self.errno.filter(|_| made)
+    }
+
     /// Whether a host without namespaces fails like this.
     pub fn concerns_namespaces(&self) -> bool {
         use Errno::{EACCES, EINVAL, ENOSPC, ENOSYS, EPERM, EUSERS};
@@ -75,6 +85,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         match self.step {
+            0 if self.errno.is_none() => return out.write_str(&self.what),
             0 => write!(out, "{} failed", self.what)?,
             step => write!(out, "step {step} of {} failed: {}", self.of, self.what)?,
         }

@@ -26,6 +26,14 @@ pub struct Recipe<'a> {
     pub supervisor_pidfd: OwnedFd,
 }
 
+/// The gateway, as its supervisor holds it.
+pub struct GatewayProcess {
+    /// Readable once it has ended.
+    pub pidfd: OwnedFd,
+    /// The supervisor's end of their channel.
+    pub channel: OwnedFd,
+}
+
 impl<'a> Recipe<'a> {
     /// Maps the page.
     pub fn new(plan: &'a Plan) -> Result<Recipe<'a>, Failure> {

@@ -11,8 +11,10 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
+use super::gateway::Starting;
 use super::recipe::{Recipe, own_instructions};
 use super::{Failure, Launched, confine, init};
+use crate::gateway::Doors;
 use crate::layers::{caps, ids, mounts};
 use crate::plan::{Plan, Step};
 use crate::profile::Layer;
@@ -24,11 +26,19 @@ use crate::sys::process::{self, Forked};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Starts a jail up to the workload's execve. The process must be single-threaded, with the signals that it
-/// forwards blocked.
-pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
+/// forwards blocked. `doors` are the gateway's, where the plan has one.
+pub fn launch(plan: &Plan, doors: Option<Doors>) -> Result<Launched, Failure> {
     process::raise_open_files()
         .map_err(|errno| Failure::outside("raising the limit of descriptors", errno))?;
     let recipe = Recipe::new(plan)?;
+    supervised(&recipe, Step::OwnNamespace, || {
+        if plan.ids.root_start {
+            Ok(())
+        } else {
+            ids::own_namespace(&plan.ids)
+        }
+    })?;
+    let gateway = start_gateway(&recipe, doors)?;
     let trees = supervised(&recipe, Step::OpenTrees, || {
         let needed = plan.has(Layer::Mounts) && plan.ids.root_start;
         if needed {
@@ -38,13 +48,6 @@ pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
         }
     })?;
     let flags = namespaces(plan) | CloneFlags::CLONE_FILES;
-    supervised(&recipe, Step::OwnNamespace, || {
-        if plan.ids.root_start {
-            Ok(())
-        } else {
-            ids::own_namespace(&plan.ids)
-        }
-    })?;
     let forked = supervised(&recipe, Step::Namespaces, || {
         ids::assume_owner(&plan.ids)?;
         process::fork(flags.bits() as u64)
@@ -70,8 +73,12 @@ pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
             Ok(())
         }
     })?;
-    confine_self(&recipe, &jail)?;
-    let listener = await_workload(&recipe, &jail)?;
+    let both = Both {
+        jail: &jail,
+        gateway: &gateway,
+    };
+    confine_self(&recipe, &both)?;
+    let listener = await_workload(&recipe, &both)?;
     let Recipe { page, steps, .. } = recipe;
     let init = jail
         .finished()
@@ -79,18 +86,35 @@ pub fn launch(plan: &Plan) -> Result<Launched, Failure> {
     Ok(Launched {
         init,
         listener,
+        gateway: gateway.finished(),
         page,
         steps,
     })
 }
 
+/// The gateway, and the jail's own network; neither where the plan has none.
+fn start_gateway(recipe: &Recipe, doors: Option<Doors>) -> Result<Starting, Failure> {
+    let Some(network) = &recipe.plan.network else {
+        return Ok(Starting::none());
+    };
+    let forked = supervised(recipe, Step::ForkGateway, || {
+        // A plan with a network and nothing to serve it by would be a mistake of ours.
+        Starting::fork(recipe, doors.ok_or(Errno::EBADF)?)
+    })?;
+    supervised(recipe, Step::Network, || forked.make_network(network))?;
+    Ok(forked)
+}
+
 /// Confines the supervisor while the workload is on its way. Not before init is done: what fails until then may be
 /// for want of namespaces, and the search for the cause makes some.
-fn confine_self(recipe: &Recipe, jail: &Unfinished) -> Result<(), Failure> {
+fn confine_self(recipe: &Recipe, both: &Both) -> Result<(), Failure> {
     let filter = own_instructions(&recipe.plan.own_filters.supervisor)
         .map_err(|errno| Failure::outside("compiling the supervisor's filter", errno))?;
     supervised(recipe, Step::ConfineSupervisor, caps::seal)?;
-    await_word(recipe, jail, |page| &page.init_confined)?;
+    await_word(recipe, both, |page| &page.init_confined)?;
+    if recipe.plan.network.is_some() {
+        await_word(recipe, both, |page| &page.gateway_ready)?;
+    }
     supervised(recipe, Step::ConfineSupervisor, || {
         confine::confine_supervisor(recipe, &filter)
     })?;
@@ -149,6 +173,12 @@ fn supervised<T>(
     })
 }
 
+/// What the launch waits for: neither may end before it is over.
+struct Both<'a> {
+    jail: &'a Unfinished,
+    gateway: &'a Starting,
+}
+
 /// A jail that is killed and reaped unless the launch comes to its end.
 struct Unfinished(Option<OwnedFd>);
 
@@ -205,22 +235,27 @@ impl Drop for Unfinished {
 }
 
 /// Waits until the workload is about to execute, and takes its listener.
-fn await_workload(recipe: &Recipe, jail: &Unfinished) -> Result<Option<OwnedFd>, Failure> {
-    await_word(recipe, jail, |page| &page.executing)?;
+fn await_workload(recipe: &Recipe, both: &Both) -> Result<Option<OwnedFd>, Failure> {
+    await_word(recipe, both, |page| &page.executing)?;
     let number = recipe.page.listener.load(SeqCst);
-    Ok((number >= 0).then(|| notify::adopt(number)))
+    let listener = (number >= 0).then(|| notify::adopt(number));
+    if let Some(listener) = &listener {
+        // Without it answers take a little longer.
+        let _ = notify::wake_in_turn(listener);
+    }
+    Ok(listener)
 }
 
 /// Waits for a word of the page to become 1, unless something fails first.
 fn await_word(
     recipe: &Recipe,
-    jail: &Unfinished,
+    both: &Both,
     word: impl Fn(&Words) -> &AtomicU32,
 ) -> Result<(), Failure> {
     let page = &recipe.page;
     let there = || word(page).load(SeqCst) == 1;
     let settled = page.wait(PATIENCE, |page| {
-        there() || page.failure.load(SeqCst) != 0 || jail.ended()
+        there() || page.failure.load(SeqCst) != 0 || both.jail.ended() || both.gateway.ended()
     });
     if there() && page.failed().is_none() {
         Ok(())

@@ -25,6 +25,25 @@ pub fn enforce_nothing(abi: i32) -> Result<(), Errno> {
     nothing().map_err(|error| errno_of(&*error))
 }
 
+/// Enforces a domain without any right on files, in which signals and abstract unix sockets of others are out of
+/// reach. Ports are left alone: the gateway dials by name.
+pub fn enforce_no_file(abi: i32) -> Result<(), Errno> {
+    let abi = abi_of(abi);
+    let nothing = || {
+        let ruleset = Ruleset::default()
+            .set_compatibility(CompatLevel::HardRequirement)
+            .handle_access(AccessFs::from_all(abi))?;
+        let scopes = Scope::from_all(abi);
+        let ruleset = if scopes.is_empty() {
+            ruleset
+        } else {
+            ruleset.scope(scopes)?
+        };
+        finish(ruleset.create()?)
+    };
+    nothing().map_err(|error| errno_of(&*error))
+}
+
 type Failed = Box<dyn std::error::Error>;
 
 fn abi_of(number: i32) -> ABI {

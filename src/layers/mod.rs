@@ -5,6 +5,7 @@ pub mod caps;
 pub mod ids;
 pub mod landlock;
 pub mod mounts;
+pub mod network;
 pub mod process;
 
 use nix::errno::Errno;

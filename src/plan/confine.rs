@@ -59,25 +59,123 @@ const SUPERVISOR: [&str; 37] = [
     "gettimeofday",
 ];
 
-/// Both filters.
-pub fn filters() -> OwnFilters {
+/// What the supervisor does for the gateway: sockets of the jail's network, words, and a look at where connects go.
+const FOR_THE_GATEWAY: [&str; 6] = [
+    "bind",
+    "listen",
+    "process_vm_readv",
+    "recvmsg",
+    "sendmsg",
+    "setsockopt",
+];
+
+/// The gateway moves bytes. It opens no file, starts nothing, and signals nobody.
+const GATEWAY: [&str; 48] = [
+    "accept4",
+    "bind",
+    "brk",
+    "clock_gettime",
+    "clock_nanosleep",
+    "close",
+    "connect",
+    "epoll_create1",
+    "epoll_ctl",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "epoll_wait",
+    "eventfd2",
+    "exit",
+    "exit_group",
+    "fcntl",
+    "futex",
+    "geteuid",
+    "getpeername",
+    "getpid",
+    "getrandom",
+    "getsockname",
+    "getsockopt",
+    "gettid",
+    "gettimeofday",
+    "ioctl",
+    "listen",
+    "madvise",
+    "mmap",
+    "mprotect",
+    "mremap",
+    "munmap",
+    "pipe2",
+    "read",
+    "readv",
+    "recvfrom",
+    "recvmsg",
+    "restart_syscall",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "sched_yield",
+    "sendmsg",
+    "sendto",
+    "setsockopt",
+    "shutdown",
+    "splice",
+    "write",
+    "writev",
+];
+
+/// All three filters; without a network of the jail's own the supervisor has nothing to do with sockets.
+pub fn filters(network: bool) -> OwnFilters {
     let mut supervisor = policy(&SUPERVISOR);
     // It stops itself with its jail on Ctrl-Z, and signals nobody else by number.
     supervisor.allow.extend(rule("kill", vec![vec![OWN_PID]]));
     // It opens /proc/PID/mem to read, nothing to write.
-    let read_only = Condition {
-        arg: 2,
-        width: Width::Int,
-        mask: u64::MAX,
-        compare: Compare::Equal,
-        value: READ_ONLY,
-    };
+    let read_only = is(2, u64::MAX, READ_ONLY);
     supervisor
         .allow
         .extend(rule("openat", vec![vec![read_only]]));
+    let stream = (libc::SOCK_STREAM, 0);
+    if network {
+        for name in FOR_THE_GATEWAY {
+            supervisor.allow.extend(rule(name, Vec::new()));
+        }
+        supervisor.allow.extend(sockets(&[stream]));
+    }
+    let mut gateway = policy(&GATEWAY);
+    let kinds = [
+        stream,
+        (libc::SOCK_STREAM, libc::IPPROTO_TCP),
+        (libc::SOCK_DGRAM, 0),
+    ];
+    gateway.allow.extend(sockets(&kinds));
     OwnFilters {
         init: policy(&INIT),
         supervisor,
+        gateway,
+    }
+}
+
+/// socket(2) of the two internet families, of these types and protocols.
+fn sockets(kinds: &[(i32, i32)]) -> Option<Rule> {
+    let of = |family: i32| {
+        kinds.iter().map(move |(kind, protocol)| {
+            vec![
+                is(0, u64::MAX, family as u64),
+                is(1, 0xf, *kind as u64),
+                is(2, u64::MAX, *protocol as u64),
+            ]
+        })
+    };
+    rule(
+        "socket",
+        of(libc::AF_INET).chain(of(libc::AF_INET6)).collect(),
+    )
+}
+
+fn is(arg: u8, mask: u64, value: u64) -> Condition {
+    Condition {
+        arg,
+        width: Width::Int,
+        mask,
+        compare: Compare::Equal,
+        value,
     }
 }
 
@@ -123,8 +221,8 @@ mod tests {
 
     #[test]
     fn the_programs_of_our_own_filters_do_what_the_policies_say() {
-        let own = filters();
-        for policy in [own.init, own.supervisor] {
+        let [own, without] = [true, false].map(filters);
+        for policy in [own.init, own.supervisor, own.gateway, without.supervisor] {
             let verified = compile(&policy).expect("the program agrees with its policy");
             assert_eq!(compile_constant(&policy).as_ref(), Ok(&verified));
         }

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::files::Files;
+use super::{Mount, network};
 use crate::host::Host;
-use crate::profile::{Layer, Profile};
+use crate::profile::{Layer, Profile, Publish};
 
 /// The newest Landlock ABI whose rights flowjail handles.
 pub const KNOWN_ABI: i32 = 10;
@@ -52,20 +53,43 @@ pub enum Access {
 }
 
 /// The rules for a profile's files and ports.
-pub fn resolve(profile: &Profile, host: &Host, files: &Files) -> Option<LandlockPlan> {
+pub fn resolve(
+    profile: &Profile,
+    host: &Host,
+    files: &Files,
+    mounts: &[Mount],
+) -> Option<LandlockPlan> {
     let off = |layer| profile.layers_off.contains(&layer);
     let abi = host.landlock.ok().filter(|_| !off(Layer::Landlock))?;
+    // A program reaches itself by its own port, as Flowise's flows do that call other flows.
+    let first = network::inner_port(profile);
+    let port = |publish: &Publish| match network::is_own(profile, host) {
+        true => publish.to.or(first).unwrap_or(publish.address.port()),
+        false => publish.address.port(),
+    };
+    let own: Vec<u16> = profile
+        .net
+        .publish
+        .iter()
+        .map(|entry| port(&entry.value))
+        .collect();
     let hosts = profile.net.allow.iter().chain(&profile.net.private);
     Some(LandlockPlan {
         abi,
-        rules: rules(files, !off(Layer::Mounts)),
-        bind: ports(profile.net.publish.iter().map(|entry| entry.value.port())),
-        connect: ports(hosts.map(|entry| entry.value.port).chain([DNS])),
+        rules: rules(files, mounts),
+        connect: ports(
+            hosts
+                .map(|entry| entry.value.host.port)
+                .chain(profile.net.addresses.iter().map(|entry| entry.value.port))
+                .chain(own.iter().copied())
+                .chain([DNS]),
+        ),
+        bind: ports(own.into_iter()),
     })
 }
 
 /// The granted paths; with an own root also what only that has.
-fn rules(files: &Files, own_root: bool) -> Vec<LandlockRule> {
+fn rules(files: &Files, mounts: &[Mount]) -> Vec<LandlockRule> {
     let granted = files.grants.iter().map(|grant| {
         let access = match grant {
             grant if grant.writable => Access::Write,
@@ -78,12 +102,11 @@ fn rules(files: &Files, own_root: bool) -> Vec<LandlockRule> {
     let links = linking.map(|grant| (grant.at.as_path(), Access::Link));
     let executable = files.executable.iter();
     let programs = executable.map(|path| (path.as_path(), Access::Execute));
-    let own = [
-        (Path::new("/tmp"), Access::Write),
-        (Path::new("/etc/hosts"), Access::Read),
-        (Path::new("/etc/passwd"), Access::Read),
-    ];
-    let own = own.into_iter().filter(|_| own_root);
+    let own = mounts.iter().filter_map(|mount| match mount {
+        Mount::Tmp { at, .. } => Some((at.as_path(), Access::Write)),
+        Mount::Text { at, .. } => Some((at.as_path(), Access::Read)),
+        _ => None,
+    });
     let always = [(Path::new("/proc"), Access::Read)];
     let all = granted
         .chain(links)

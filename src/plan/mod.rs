@@ -9,6 +9,7 @@ mod files;
 mod ids;
 mod landlock;
 mod mounts;
+mod network;
 mod promises;
 mod refusal;
 mod resolve;
@@ -29,9 +30,10 @@ pub use confine::filters as own_filters;
 pub use ids::IdPlan;
 pub use landlock::{Access, DNS, LandlockPlan, LandlockRule};
 pub use mounts::{Mount, Tree};
+pub use network::{AddressLine, HostLine, NetworkPlan, PublishLine};
 pub use promises::{Holding, PromiseLine};
 pub use refusal::{Refusal, Refusals};
-pub use resolve::{filter, refuse_namespaces, resolve};
+pub use resolve::{filter, refuse_namespaces, refuse_network, resolve};
 pub use step::{Runner, Step};
 pub use text::render;
 
@@ -56,7 +58,9 @@ pub struct Plan {
     pub ids: IdPlan,
     /// The addresses that it serves.
     pub publish: Vec<SocketAddr>,
-    /// Whether it has an empty network namespace instead of the host's network.
+    /// Its own network and the gateway's policy; none where it has an empty network, or the host's.
+    pub network: Option<NetworkPlan>,
+    /// Whether it has an empty network namespace.
     pub no_network: bool,
     /// What its root is made of; empty: the host's own root is seen.
     pub mounts: Vec<Mount>,
@@ -98,6 +102,8 @@ pub struct OwnFilters {
     pub init: Policy,
     /// For the supervisor.
     pub supervisor: Policy,
+    /// For the gateway.
+    pub gateway: Policy,
 }
 
 impl Plan {

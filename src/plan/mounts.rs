@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::files::{Files, Grant};
 use super::ids::IdPlan;
+use super::network;
 use super::refusal::Refusal;
 use crate::host::Host;
 use crate::profile::{ByteSize, Layer, Profile};
@@ -194,8 +195,20 @@ pub fn resolve(
     put(Mount::Text {
         at: "/etc/hosts".into(),
         text: hosts_file(profile, host),
-        needed: !profile.net.hosts.is_empty(),
+        needed: !network::is_own(profile, host) && !profile.net.hosts.is_empty(),
     });
+    if network::is_own(profile, host) {
+        put(Mount::Text {
+            at: "/etc/resolv.conf".into(),
+            text: "nameserver 127.0.0.1\n".into(),
+            needed: false,
+        });
+        put(Mount::Text {
+            at: "/etc/nsswitch.conf".into(),
+            text: "hosts: files dns\npasswd: files\ngroup: files\nservices: files\n".into(),
+            needed: false,
+        });
+    }
     put(Mount::Text {
         at: "/etc/passwd".into(),
         text: passwd_file(files, ids),
@@ -308,8 +321,12 @@ fn misplaced(mounts: &[Mount]) -> Vec<Refusal> {
     mounts.iter().filter_map(refuse).collect()
 }
 
-/// The host's own /etc/hosts with the profile's names before it.
+/// In a network of its own the jail knows itself, and asks the stub for all others. Else the host's own /etc/hosts, with
+/// the profile's names before it.
 fn hosts_file(profile: &Profile, host: &Host) -> String {
+    if network::is_own(profile, host) {
+        return "127.0.0.1\tlocalhost flowjail\n::1\tlocalhost flowjail\n".into();
+    }
     let own = profile
         .net
         .hosts

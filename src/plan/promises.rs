@@ -1,12 +1,13 @@
 //! The eight promises: what holds each on this host, or why nothing does.
 #![forbid(unsafe_code)]
 
+use nix::errno::Errno;
 use serde::Serialize;
 
 use super::{Plan, Refusal};
 use crate::host::Host;
 use crate::profile::{Layer, Level, Profile, Promise};
-use crate::syscalls::Rule;
+use crate::syscalls::{Compare, Condition, Rule};
 
 /// One line of the promise table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -84,8 +85,8 @@ fn holding(promise: Promise, profile: &Profile, host: &Host, plan: &Plan) -> Hol
             );
             memory_files(&mut parts, profile, plan);
         }
-        Promise::Egress => network(&mut parts, plan, true),
-        Promise::Ingress => network(&mut parts, plan, false),
+        Promise::Egress => network(&mut parts, profile, host, plan, true),
+        Promise::Ingress => network(&mut parts, profile, host, plan, false),
         Promise::Privilege => privilege(&mut parts, plan),
         Promise::Limits => limits(&mut parts, profile, plan),
         Promise::Processes => processes(&mut parts, host, plan),
@@ -170,9 +171,24 @@ fn files(parts: &mut Parts, host: &Host, plan: &Plan) {
     parts.landlock(host, plan, "Landlock");
 }
 
-fn network(parts: &mut Parts, plan: &Plan, outwards: bool) {
+fn network(parts: &mut Parts, profile: &Profile, host: &Host, plan: &Plan, outwards: bool) {
     if plan.no_network {
         parts.held.push("empty network namespace".into());
+        return;
+    }
+    if let Some(network) = &plan.network {
+        let namespace = "own network namespace, every address leads to itself";
+        parts.held.push(namespace.into());
+        parts.held.push(match outwards {
+            true => format!("gateway: {} by name", count(network.hosts.len(), "host")),
+            false => format!("relay from {}", count(network.publish.len(), "address")),
+        });
+        let leaves = outwards.then(|| leaving_sockets(profile, plan)).flatten();
+        parts.missing.extend(leaves.map(str::to_owned));
+        if outwards && !network.addresses.is_empty() {
+            let ranges = count(network.addresses.len(), "range");
+            parts.held.push(format!("{ranges} of addresses"));
+        }
         return;
     }
     match (&plan.landlock, outwards) {
@@ -195,12 +211,62 @@ fn network(parts: &mut Parts, plan: &Plan, outwards: bool) {
         }
         _ => {}
     }
-    parts.missing.push(match outwards {
-        true => "the network is the host's: host names and UDP are not enforced yet".into(),
-        false => {
-            "the network is the host's: the address, listening without bind, and UDP are not enforced yet".into()
-        }
+    parts.missing.push(match host.network {
+        Err(errno) => no_network_namespace(errno),
+        Ok(()) => "layer `net` is off: the network is the host's".into(),
     });
+}
+
+/// Sockets that no network namespace holds (AF_VSOCK, vsock(7)) are held by the filter.
+fn leaving_sockets(profile: &Profile, plan: &Plan) -> Option<&'static str> {
+    if plan.filter.is_none() {
+        return Some("layer `seccomp` is off: vsock sockets leave every network namespace");
+    }
+    let known = [
+        libc::AF_UNIX,
+        libc::AF_INET,
+        libc::AF_INET6,
+        libc::AF_NETLINK,
+    ];
+    let family = |condition: &Condition| {
+        let whole = condition.arg == 0 && condition.compare == Compare::Equal;
+        let exact = condition.mask & 0xffff_ffff == 0xffff_ffff;
+        whole && exact && known.contains(&(condition.value as i32))
+    };
+    let held =
+        |rule: &Rule| !rule.when.is_empty() && rule.when.iter().all(|all| all.iter().any(family));
+    let mut sockets = profile.allow.iter().filter(|rule| rule.syscall == "socket");
+    let loose = sockets.any(|rule| !held(rule));
+    loose.then_some("a rule allows sockets of families that leave every network namespace (vsock)")
+}
+
+fn count(number: usize, what: &str) -> String {
+    match number {
+        0 => format!("no {what}"),
+        1 => format!("1 {what}"),
+        number => format!(
+            "{number} {what}{}",
+            if what.ends_with('s') { "es" } else { "s" }
+        ),
+    }
+}
+
+/// Why there is no network namespace.
+pub fn no_network_namespace(errno: Errno) -> String {
+    match errno {
+        Errno::ENOSPC => "user.max_net_namespaces is 0 or used up (ENOSPC)".into(),
+        errno => format!("a network namespace cannot be had ({errno})"),
+    }
+}
+
+/// What would give one.
+pub fn network_hints(errno: Errno) -> Vec<String> {
+    match errno {
+        Errno::ENOSPC => {
+            vec!["allow network namespaces: sysctl -w user.max_net_namespaces=15000".into()]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn privilege(parts: &mut Parts, plan: &Plan) {
@@ -267,6 +333,9 @@ fn hints(promise: Promise, why: &str, host: &Host) -> Vec<String> {
     }
     if why.contains("listener") {
         hints.push("another supervisor already holds this process tree's seccomp listener: start flowjail outside of it".into());
+    }
+    if let (Promise::Egress | Promise::Ingress, Err(errno)) = (promise, host.network) {
+        hints.extend(network_hints(errno));
     }
     let key = key(&promise);
     hints.push(format!(

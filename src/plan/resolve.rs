@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::{
-    FilterPlan, IdPlan, Plan, Refusal, Refusals, confine, files, ids, landlock, mounts, promises,
+    FilterPlan, IdPlan, Plan, Refusal, Refusals, confine, files, ids, landlock, mounts, network,
+    promises,
 };
 use crate::filter::{Otherwise, Policy};
 use crate::host::{Host, NamespaceBlock, PathFact};
-use crate::profile::{
-    JailKind, Layer, Level, Profile, Promise, Sourced, env_matches, never_passed,
-};
+use crate::profile::{JailKind, Layer, Profile, Sourced, env_matches, never_passed};
 
 /// Resolves a profile against a host. Pure: the same values give the same plan.
 ///
@@ -31,6 +30,7 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
             Vec::new()
         }),
     };
+    let landlock = landlock::resolve(profile, host, &resolved, &mounts);
     let mut plan = Plan {
         profile: profile.name.clone(),
         name: name.to_owned(),
@@ -43,18 +43,23 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
             .net
             .publish
             .iter()
-            .map(|entry| entry.value)
+            .map(|entry| entry.value.address)
             .collect(),
+        network: network::resolve(profile, host),
         no_network: !profile.net.enabled,
         mounts,
-        landlock: landlock::resolve(profile, host, &resolved),
+        landlock,
         rlimits: if off(profile, Layer::Rlimits) {
             Vec::new()
         } else {
             rlimits(profile)
         },
-        filter: filter(profile, host.listener.is_ok()),
-        own_filters: confine::filters(),
+        filter: filter(
+            profile,
+            host.listener.is_ok(),
+            network::is_own(profile, host),
+        ),
+        own_filters: confine::filters(network::is_own(profile, host)),
         layers_off: profile.layers_off.iter().copied().collect(),
         promises: Vec::new(),
         notes: Vec::new(),
@@ -93,6 +98,16 @@ fn kind(profile: &Profile, host: &Host) -> Option<Refusal> {
     host.namespaces
         .err()
         .map(|block| refuse_namespaces(block, host.container))
+}
+
+/// The refusal where the jail cannot have a network of its own.
+pub fn refuse_network(errno: nix::errno::Errno) -> Refusal {
+    Refusal {
+        what: "the jail's own network".into(),
+        needs: "a network namespace".into(),
+        found: promises::no_network_namespace(errno),
+        hints: promises::network_hints(errno),
+    }
 }
 
 /// The refusal where no namespaced jail can be had.
@@ -152,9 +167,10 @@ fn environment(profile: &Profile, host: &Host) -> Vec<(String, String)> {
     };
     let mut env: BTreeMap<String, String> = host.env.clone();
     env.retain(|name, _| passes(name));
-    if let Some(published) = profile.net.publish.first() {
-        env.insert("HOST".into(), published.value.ip().to_string());
-        env.insert("PORT".into(), published.value.port().to_string());
+    let listens = network::inner_address(profile, host).zip(network::inner_port(profile));
+    if let Some((address, port)) = listens {
+        env.insert("HOST".into(), address.to_string());
+        env.insert("PORT".into(), port.to_string());
     }
     for (name, template) in &profile.env.set {
         env.extend(
@@ -183,8 +199,9 @@ fn rlimits(profile: &Profile) -> Vec<(&'static str, u32, u64)> {
     limits
 }
 
-/// The filter of a profile; `seen`: whether a listener can be had, so that what is denied is seen.
-pub fn filter(profile: &Profile, seen: bool) -> Option<FilterPlan> {
+/// The filter of a profile; `seen`: whether a listener can be had, so that what is denied is seen; `own_network`: whether
+/// connects are seen, too, and held by the jail's network.
+pub fn filter(profile: &Profile, seen: bool, own_network: bool) -> Option<FilterPlan> {
     if off(profile, Layer::Seccomp) {
         return None;
     }
@@ -199,6 +216,10 @@ pub fn filter(profile: &Profile, seen: bool) -> Option<FilterPlan> {
     let mut numbers: Vec<u32> = allow.iter().map(|rule| rule.number).collect();
     numbers.sort_unstable();
     numbers.dedup();
+    if own_network && seen {
+        // Allowed all the same, by the supervisor, which records where it goes.
+        allow.retain(|rule| rule.syscall != "connect");
+    }
     let answer = profile
         .answer
         .iter()
@@ -241,8 +262,19 @@ fn notes(profile: &Profile, host: &Host, plan: &Plan) -> Vec<String> {
             abi => format!("Landlock: host has ABI {abi}, all of it is handled"),
         });
     }
-    if profile.net.enabled && profile.promises.get(&Promise::Egress) != Some(&Level::Off) {
-        notes.push("network: shared with the host for now. TCP is held to named ports; host names and UDP are NOT enforced yet".into());
+    if profile.net.enabled && plan.network.is_none() {
+        notes.push("WARNING: the network is the host's: host names, UDP and what is served are NOT enforced".into());
+    }
+    notes.extend(plan.network.as_ref().and_then(shared_port));
+    if plan
+        .network
+        .as_ref()
+        .is_some_and(|network| network.proxy.is_some())
+    {
+        notes.push("upstream proxy: it resolves the names, and keeping them from private addresses is its own business".into());
+    }
+    if !profile.net.enabled && !profile.net.publish.is_empty() {
+        notes.push("warning: nothing is served, since [net] enabled = false".into());
     }
     let cgroup = profile.resources.memory.is_some() || profile.resources.cpus.is_some();
     if cgroup {
@@ -255,4 +287,14 @@ fn notes(profile: &Profile, host: &Host, plan: &Plan) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// In the jail a host's stand-in and the program itself are beside each other.
+fn shared_port(network: &super::NetworkPlan) -> Option<String> {
+    let served = |port: u16| network.publish.iter().any(|line| line.to == port);
+    let line = network.hosts.iter().find(|line| served(line.port))?;
+    Some(format!(
+        "warning: the program serves port {} itself: {}:{} is reached only while it listens at the address that HOST gives it, not at all addresses",
+        line.port, line.pattern, line.port
+    ))
 }

@@ -18,6 +18,8 @@ pub enum Runner {
     Init,
     /// The process that becomes the program.
     Workload,
+    /// The jail's way out of its network and into it.
+    Gateway,
 }
 
 /// The steps, in the order of their variants; what they need beyond that stands in the plan.
@@ -28,6 +30,12 @@ pub enum Step {
     OpenTrees,
     /// The supervisor's own user namespace, for a start as an ordinary user.
     OwnNamespace,
+    /// The gateway, which stays in the host's network.
+    ForkGateway,
+    /// The jail's own network, in which the supervisor is from now on, and all that it forks.
+    Network,
+    /// The gateway drops all it has; the others go on beside it, and the program is not executed before.
+    ConfineGateway,
     /// clone3 with the namespaces.
     Namespaces,
     /// Write the id maps.
@@ -94,8 +102,12 @@ impl Plan {
                 steps.push(step);
             }
         };
-        when(own_root && self.ids.root_start, Step::OpenTrees);
+        let network = self.network.is_some();
         when(!self.ids.root_start, Step::OwnNamespace);
+        when(network, Step::ForkGateway);
+        when(network, Step::Network);
+        when(network, Step::ConfineGateway);
+        when(own_root && self.ids.root_start, Step::OpenTrees);
         when(true, Step::Namespaces);
         when(true, Step::MapIds);
         when(true, Step::Tie);
@@ -140,8 +152,11 @@ impl Step {
     /// Who carries it out.
     pub fn runner(&self) -> Runner {
         match self {
+            Step::ConfineGateway => Runner::Gateway,
             Step::OpenTrees
             | Step::OwnNamespace
+            | Step::ForkGateway
+            | Step::Network
             | Step::Namespaces
             | Step::MapIds
             | Step::MemfdNoexec
@@ -168,6 +183,9 @@ impl fmt::Display for Step {
         let text = match self {
             Step::OpenTrees | Step::OpenTreesInside => "clone the trees of the new root",
             Step::OwnNamespace => "make the supervisor's own user namespace",
+            Step::ForkGateway => "fork the gateway",
+            Step::Network => "make the network namespace, every address of it local",
+            Step::ConfineGateway => "confine the gateway",
             Step::Namespaces => "make the namespaces",
             Step::MapIds => "map the ids",
             Step::Tie => "die with the supervisor",

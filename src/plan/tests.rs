@@ -47,12 +47,14 @@ fn host() -> Host {
         gid: 1000,
         groups: vec![(1000, "u".into())],
         namespaces: Ok(()),
+        network: Ok(()),
         landlock: Ok(7),
         listener: Ok(()),
         memfd_noexec: false,
         container: false,
         env: BTreeMap::new(),
         etc_hosts: String::new(),
+        resolv_conf: "nameserver 192.0.2.53\n".into(),
         command: Command {
             program: "/usr/bin/node".into(),
             argv: vec!["node".into()],
@@ -104,6 +106,8 @@ fn a_good_host_holds_what_the_shipped_profile_requires() {
     for promise in [
         Promise::Exec,
         Promise::Files,
+        Promise::Egress,
+        Promise::Ingress,
         Promise::Privilege,
         Promise::Processes,
     ] {
@@ -112,12 +116,70 @@ fn a_good_host_holds_what_the_shipped_profile_requires() {
             "{promise:?}"
         );
     }
-    for promise in [Promise::Egress, Promise::Ingress, Promise::Limits] {
-        assert!(
-            matches!(holding(&plan, promise), Holding::NotHeld { .. }),
-            "{promise:?}"
-        );
+    let limits = holding(&plan, Promise::Limits);
+    assert!(matches!(limits, Holding::NotHeld { .. }));
+}
+
+#[test]
+fn a_host_without_network_namespaces_is_refused_where_the_network_is_required() {
+    let bare = Host {
+        network: Err(Errno::ENOSPC),
+        ..host()
+    };
+    let text = refusal(&bare);
+    assert!(text.contains("promise `egress` (required)"), "{text}");
+    assert!(
+        text.contains("hint: allow network namespaces: sysctl -w user.max_net_namespaces"),
+        "{text}"
+    );
+    let mut relaxed = flowise();
+    for promise in [Promise::Egress, Promise::Ingress] {
+        relaxed.promises.insert(promise, Level::Prefer);
     }
+    let plan = resolve(&relaxed, &bare, "test").unwrap();
+    assert!(plan.network.is_none() && !plan.no_network);
+    let notes = plan.notes.join("\n");
+    assert!(
+        notes.contains("WARNING: the network is the host's"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn the_program_listens_where_the_relay_leads_whatever_is_published() {
+    let listens = |publish: &str| {
+        let overlay = Overlay {
+            publish: publish.split(' ').map(str::to_owned).collect(),
+            ..Overlay::default()
+        };
+        let profile = crate::profile::load("flowise", &overlay).unwrap();
+        let plan = resolve(&profile, &host(), "test").unwrap();
+        let of = |name: &str| {
+            plan.env
+                .iter()
+                .find(|(key, _)| key == name)
+                .unwrap()
+                .1
+                .clone()
+        };
+        let to: Vec<u16> = plan
+            .network
+            .unwrap()
+            .publish
+            .iter()
+            .map(|line| line.to)
+            .collect();
+        (of("HOST"), of("PORT"), to)
+    };
+    let expect = |host: &str, port: &str, to: &[u16]| (host.into(), port.into(), to.to_vec());
+    assert_eq!(
+        listens("0.0.0.0:3000"),
+        expect("127.0.0.1", "3000", &[3000])
+    );
+    assert_eq!(
+        listens("192.0.2.1:80 [2001:db8::1]:8080"),
+        expect("::", "80", &[80, 80])
+    );
 }
 
 #[test]

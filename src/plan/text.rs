@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::promises::{Holding, PromiseLine, key};
-use super::{LandlockPlan, Plan, Runner};
+use super::{LandlockPlan, NetworkPlan, Plan, Runner};
 
 /// The whole plan.
 pub fn render(plan: &Plan, kernel: &str) -> String {
@@ -46,6 +46,9 @@ fn write_plan(out: &mut String, plan: &Plan, kernel: &str) -> std::fmt::Result {
     if let Some(landlock) = &plan.landlock {
         write_landlock(out, landlock)?;
     }
+    if let Some(network) = &plan.network {
+        write_network(out, network)?;
+    }
     writeln!(out, "\nenvironment: {}", names(plan))?;
     writeln!(out, "\nSTEPS")?;
     for (index, step) in plan.steps().iter().enumerate() {
@@ -53,6 +56,7 @@ fn write_plan(out: &mut String, plan: &Plan, kernel: &str) -> std::fmt::Result {
             Runner::Supervisor => "supervisor",
             Runner::Init => "init",
             Runner::Workload => "workload",
+            Runner::Gateway => "gateway",
         };
         writeln!(out, "{:>3} {runner:<10} {step}", index + 1)?;
     }
@@ -81,6 +85,71 @@ fn write_landlock(out: &mut String, landlock: &LandlockPlan) -> std::fmt::Result
         )?;
     }
     Ok(())
+}
+
+fn write_network(out: &mut String, network: &NetworkPlan) -> std::fmt::Result {
+    writeln!(out, "\nNETWORK")?;
+    write_served(out, network)?;
+    write_allowed(out, network)?;
+    let limits = &network.limits;
+    writeln!(out, "    resolve  by {}", joined(&network.resolvers))?;
+    if let Some(proxy) = &network.proxy {
+        writeln!(out, "    through  {proxy}")?;
+    }
+    writeln!(
+        out,
+        "    limits   {} connections, {} to one host, {} visitors, connect {:?}, idle {:?}",
+        limits.connections, limits.per_host, limits.visitors, limits.connect, limits.idle
+    )
+}
+
+fn write_served(out: &mut String, network: &NetworkPlan) -> std::fmt::Result {
+    for line in &network.publish {
+        let from = match &line.allow_from {
+            None => "anyone".to_owned(),
+            Some(guests) if guests.is_empty() => "nobody".to_owned(),
+            Some(guests) => joined(guests),
+        };
+        write!(
+            out,
+            "    serve    {} -> port {} of the jail, from {from}",
+            line.address, line.to
+        )?;
+        match line.proxy_from.is_empty() {
+            true => writeln!(out)?,
+            false => writeln!(out, ", PROXY protocol from {}", joined(&line.proxy_from))?,
+        }
+    }
+    Ok(())
+}
+
+fn write_allowed(out: &mut String, network: &NetworkPlan) -> std::fmt::Result {
+    for line in &network.hosts {
+        let private = if line.private { ", may be private" } else { "" };
+        let records = if line.records { ", SRV and TXT" } else { "" };
+        let protocol = key(&line.protocol);
+        writeln!(
+            out,
+            "    allow    {}:{} as {protocol}{private}{records}  ({})",
+            line.pattern, line.port, line.origin
+        )?;
+    }
+    for line in &network.addresses {
+        writeln!(
+            out,
+            "    allow    {} port {}  ({})",
+            line.network, line.port, line.origin
+        )?;
+    }
+    for (name, address) in &network.names {
+        writeln!(out, "    name     {name} = {address}")?;
+    }
+    Ok(())
+}
+
+fn joined(all: &[impl std::fmt::Display]) -> String {
+    let texts: Vec<String> = all.iter().map(ToString::to_string).collect();
+    texts.join(", ")
 }
 
 fn held(line: &PromiseLine) -> String {

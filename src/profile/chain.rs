@@ -62,7 +62,7 @@ pub fn resolve(name: &str, overlay: &Overlay, reader: Reader<'_>) -> Result<Prof
         incomplete,
         ..
     } = chain;
-    let over = overlay::read(overlay, &mut report);
+    let mut over = overlay::read(overlay, &mut report);
     if incomplete {
         return Err(report.finish(name));
     }
@@ -78,6 +78,7 @@ pub fn resolve(name: &str, overlay: &Overlay, reader: Reader<'_>) -> Result<Prof
     }
     apply_features(&mut merged, features, &over, &mut report);
     overlay::check_params(&over, &merged, &mut report);
+    overlay::keep_lines(&mut over, &merged);
     merged.absorb(over, &mut report);
     let profile = check::check(stem(name), about, merged, &mut report);
     match report.is_empty() {

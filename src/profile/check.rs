@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use super::file::{Fragment, Item};
+use super::file::{Fragment, Item, Limits};
 use super::leaf::PROMISES;
+use super::net::{Net, NetLimits};
 use super::problem::Place;
 use super::report::{Report, nearest};
 use super::template::BUILT_IN_VARIABLES;
 use super::types::{
-    ByteSize, Environment, Files, JailKind, Level, Net, Part, Profile, Promise, Resources, Sourced,
+    ByteSize, Environment, Files, JailKind, Level, Part, Profile, Promise, Resources, Sourced,
     Template, UserChoice,
 };
 
@@ -93,10 +94,28 @@ fn net(merged: &Fragment) -> Net {
         publish: sourced(merged.publish.as_deref().unwrap_or_default()),
         allow: sourced(&merged.allow),
         private: sourced(&merged.private),
+        addresses: sourced(&merged.addresses),
+        resolvers: merged.resolvers.clone().unwrap_or_default(),
+        proxy: merged.proxy.clone().flatten(),
+        limits: limits(&merged.limits),
         hosts: hosts
             .map(|(name, item)| (name.clone(), item.value))
             .collect(),
         enabled: merged.net_enabled.unwrap_or(true),
+    }
+}
+
+fn limits(said: &Limits) -> NetLimits {
+    let own = NetLimits::default();
+    let [connections, per_host, visitors, queries] = said.counts;
+    let [connect, idle] = said.times;
+    NetLimits {
+        connections: connections.unwrap_or(own.connections),
+        per_host: per_host.unwrap_or(own.per_host),
+        visitors: visitors.unwrap_or(own.visitors),
+        queries: queries.unwrap_or(own.queries),
+        connect: connect.unwrap_or(own.connect),
+        idle: idle.unwrap_or(own.idle),
     }
 }
 

@@ -4,16 +4,18 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::net::{AddressRule, HostRule, Proxy, Publish};
 use super::problem::{Place, Source};
 use super::reader::{Fields, Node};
 use super::report::Report;
 use super::types::{
-    Answer, ByteSize, HostPort, JailKind, Layer, Level, Promise, ReadPath, Sourced, Template,
-    UserChoice, WritePath,
+    Answer, ByteSize, JailKind, Layer, Level, Promise, ReadPath, Sourced, Template, UserChoice,
+    WritePath,
 };
 use super::value::Value;
-use super::{removal, sections};
+use super::{hosts, removal, sections};
 use crate::syscalls::Rule;
 
 /// A value of a profile line, with its place and its reason.
@@ -66,11 +68,19 @@ pub struct Fragment {
     /// `net.enabled`.
     pub net_enabled: Option<bool>,
     /// `net.publish`.
-    pub publish: Option<Vec<Item<SocketAddr>>>,
+    pub publish: Option<Vec<Item<Publish>>>,
     /// `net.allow`.
-    pub allow: Vec<Item<HostPort>>,
+    pub allow: Vec<Item<HostRule>>,
     /// `net.private`.
-    pub private: Vec<Item<HostPort>>,
+    pub private: Vec<Item<HostRule>>,
+    /// `net.addresses`.
+    pub addresses: Vec<Item<AddressRule>>,
+    /// `net.resolver`; empty: the host's.
+    pub resolvers: Option<Vec<SocketAddr>>,
+    /// `net.proxy`; `Some(None)`: none.
+    pub proxy: Option<Option<Proxy>>,
+    /// `[net.limits]`.
+    pub limits: Limits,
     /// `net.hosts`.
     pub hosts: BTreeMap<String, Item<IpAddr>>,
     /// `resources.memory`.
@@ -97,6 +107,15 @@ pub struct Fragment {
     pub remove: Vec<Item<(removal::List, String)>>,
 }
 
+/// `[net.limits]`, each as far as it is said.
+#[derive(Debug, Default)]
+pub struct Limits {
+    /// `connections`, `per_host`, `visitors` and `queries`.
+    pub counts: [Option<u32>; 4],
+    /// `connect` and `idle`.
+    pub times: [Option<Duration>; 2],
+}
+
 /// The keys of a fragment; a file has those of [`HEADER`] beside them.
 pub const BODY: [&str; 14] = [
     "jail",
@@ -120,6 +139,18 @@ pub const HEADER: [&str; 4] = ["schema", "about", "extends", "feature"];
 
 /// The one version of the schema.
 const SCHEMA: u64 = 1;
+
+impl Limits {
+    /// Takes a line away; whether there was one.
+    pub fn take(&mut self, key: &str) -> bool {
+        let place = |keys: &[&str]| keys.iter().position(|known| *known == key);
+        match (place(&hosts::COUNTS), place(&hosts::TIMES)) {
+            (Some(at), _) => self.counts[at].take().is_some(),
+            (None, Some(at)) => self.times[at].take().is_some(),
+            (None, None) => false,
+        }
+    }
+}
 
 impl<T> Item<T> {
     /// A value without a reason.

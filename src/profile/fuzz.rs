@@ -45,13 +45,22 @@ fn mutate(text: &str, numbers: &mut Numbers) -> String {
 #[test]
 fn no_text_makes_the_reader_panic() {
     let json = r#"{"extends": ["node"], "net": {"allow": ["a.example.com", {"host": "b.example.com", "port": 80, "why": "w"}]},
-        "remove": {"files": {"read": ["/lib"]}}, "feature": {"x": {"env": {"pass": ["A*"], "set": {"B": "${home}"}}}},
+        "remove": {"files": {"read": ["/lib"]}, "net": {"addresses": ["10.0.0.0/8:1"]}}, "feature": {"x": {"env": {"pass": ["A*"], "set": {"B": "${home}"}}}},
         "resources": {"cpus": 1.5, "memory": "2G"}, "syscalls": {"allow": [{"name": "kill", "when": ["arg0 == SELF"]}]}}"#;
     let mut seeds: Vec<(&str, &str)> = builtin_names()
         .map(|name| ("a.toml", builtin_text(name).unwrap_or_default()))
         .collect();
-    seeds.push(("a.json", json));
-    seeds.push(("a.json", json));
+    let net = r#"
+        [net]
+        publish = [{ address = "0.0.0.0:80", to = 3000, allow_from = ["10.0.0.0/8"], proxy_from = ["::1"] }]
+        allow = ["@azure-openai(mine)", { host = "db.example.com", port = 5432, as = "tcp", records = true, why = "w" }]
+        addresses = ["10.1.2.3:5432", { network = "fd00::/8", port = 1 }]
+        hosts = { "model" = "192.168.1.5" }
+        resolver = ["10.0.0.2", "[::1]:53"]
+        proxy = "http://proxy.example.com:3128"
+        limits = { connections = 9, per_host = 9, visitors = 9, queries = 9, connect = "1s", idle = "1m" }
+    "#;
+    seeds.extend([("a.json", json), ("a.toml", net), ("a.toml", net)]);
     let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
     let mut refused = 0;
     for round in 0..600 {

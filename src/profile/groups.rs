@@ -4,10 +4,11 @@
 use std::sync::{Arc, LazyLock};
 
 use super::host;
+use super::leaf;
+use super::net::{HostRule, Protocol};
 use super::problem::{Source, SourceKind};
 use super::reader::Node;
 use super::report::{Flaw, Report, nearest};
-use super::types::HostPort;
 use super::value::{Value, parse_toml};
 
 const HOSTS: &str = include_str!("../../profiles/groups/hosts.toml");
@@ -32,10 +33,10 @@ fn group_file(name: &str, text: &str) -> GroupFile {
     }
 }
 
-/// The hosts of `@NAME` or `@NAME(PARAMETER)`, and the group's reason.
-pub fn hosts(text: &str) -> Result<(String, Vec<HostPort>), Flaw> {
+/// The hosts of `@NAME` or `@NAME(PARAMETER)`, each with its reason: its own, or the group's.
+pub fn hosts(text: &str) -> Result<Vec<(HostRule, String)>, Flaw> {
     let (name, parameter) = split(text)?;
-    let (why, parameter_is, patterns) = host_group(name)?;
+    let (parameter_is, lines) = host_group(name)?;
     let parameter = match (parameter, parameter_is) {
         (Some(value), Some(_)) => Some(host::parse_labels(value)?),
         (None, None) => None,
@@ -52,10 +53,16 @@ pub fn hosts(text: &str) -> Result<(String, Vec<HostPort>), Flaw> {
         }
     };
     let parameter = parameter.unwrap_or_default();
-    let hosts = patterns
-        .iter()
-        .map(|pattern| host::parse_host_port(&pattern.replace("${name}", &parameter)));
-    Ok((why, hosts.collect::<Result<_, _>>()?))
+    let lines = lines.into_iter().map(|line| {
+        let host = host::parse_host_port(&line.pattern.replace("${name}", &parameter))?;
+        let rule = HostRule {
+            protocol: line.protocol.unwrap_or(Protocol::at(host.port)),
+            records: line.records,
+            host,
+        };
+        Ok((rule, line.why))
+    });
+    lines.collect()
 }
 
 /// The entries of the system call group `@NAME`, of the same shape as those of `syscalls.allow`.
@@ -96,8 +103,43 @@ pub fn host_names() -> Vec<&'static str> {
     .collect()
 }
 
-/// A host group: why, what its parameter is, and its patterns.
-type HostGroup = (String, Option<String>, Vec<String>);
+/// A group as `flowjail profiles groups` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct HostGroupInfo {
+    /// As it is written in a profile, with what stands in the parentheses where it takes a parameter.
+    pub name: String,
+    /// Its hosts and their ports, each with its reason.
+    pub hosts: Vec<(String, String)>,
+}
+
+/// Every host group.
+pub fn all_hosts() -> Vec<HostGroupInfo> {
+    let info = |name: &str| {
+        let (parameter, lines) = host_group(name).ok()?;
+        let parameter = parameter.map_or(String::new(), |what| format!("({what})"));
+        let host = |line: GroupLine| {
+            let shown = line.pattern.replace("${name}", "NAME");
+            (shown, line.why)
+        };
+        Some(HostGroupInfo {
+            name: format!("@{name}{parameter}"),
+            hosts: lines.into_iter().map(host).collect(),
+        })
+    };
+    host_names().into_iter().filter_map(info).collect()
+}
+
+/// A host group: what its parameter is, and its lines.
+type HostGroup = (Option<String>, Vec<GroupLine>);
+
+/// A host of a group.
+struct GroupLine {
+    /// The host and its port, with `${name}` for the parameter.
+    pattern: String,
+    protocol: Option<Protocol>,
+    records: bool,
+    why: String,
+}
 
 fn host_group(name: &str) -> Result<HostGroup, Flaw> {
     let file = &*HOST_FILE;
@@ -117,15 +159,32 @@ fn host_group(name: &str) -> Result<HostGroup, Flaw> {
     let parameter = fields
         .get("parameter")
         .and_then(|node| node.text(&mut report));
-    let hosts = fields
-        .get("hosts")
-        .map(|node| node.texts(&mut report))
-        .unwrap_or_default();
-    Ok((
-        fields.why(&mut report),
-        parameter,
-        hosts.into_iter().map(|(host, _)| host).collect(),
-    ))
+    let why = fields.why(&mut report);
+    let nodes = fields.get("hosts").map(|node| node.list(&mut report));
+    let lines = nodes.unwrap_or_default().into_iter().filter_map(|node| {
+        let line = node.line("host", &["as", "records"], &mut report)?;
+        let protocol = line.get("as").and_then(|node| {
+            let text = node.text(&mut report)?;
+            report.keep(&node.place(), leaf::word(&text, &leaf::PROTOCOLS))
+        });
+        let records = line.get("records").and_then(|node| node.truth(&mut report));
+        Some(GroupLine {
+            pattern: line.text,
+            protocol,
+            records: records.unwrap_or(false),
+            why: if line.why.is_empty() {
+                why.clone()
+            } else {
+                line.why
+            },
+        })
+    });
+    let lines = lines.collect();
+    debug_assert!(
+        report.is_empty(),
+        "the embedded group files are right: a test reads them"
+    );
+    Ok((parameter, lines))
 }
 
 fn split(text: &str) -> Result<(&str, Option<&str>), Flaw> {
@@ -158,15 +217,16 @@ mod tests {
     #[test]
     fn every_shipped_host_group_has_a_reason_and_hosts_that_are_valid() {
         for name in host_names() {
-            let (why, parameter, patterns) = host_group(name).unwrap();
-            assert!(!why.is_empty() && !patterns.is_empty(), "{name}");
+            let (parameter, lines) = host_group(name).unwrap();
+            assert!(!lines.is_empty(), "{name}");
+            assert!(lines.iter().all(|line| !line.why.is_empty()), "{name}");
             let text = if parameter.is_some() {
                 format!("@{name}(mine)")
             } else {
                 format!("@{name}")
             };
-            let (_, hosts) = hosts(&text).unwrap_or_else(|flaw| panic!("{name}: {flaw:?}"));
-            assert_eq!(hosts.len(), patterns.len());
+            let hosts = hosts(&text).unwrap_or_else(|flaw| panic!("{name}: {flaw:?}"));
+            assert_eq!(hosts.len(), lines.len());
         }
     }
 }

@@ -55,6 +55,10 @@ pub fn parse_name(text: &str, pattern: bool) -> Result<String, Flaw> {
     if last.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(address_flaw());
     }
+    if metadata_name(&name) {
+        let hint = "it hands out the machine's credentials: no profile may name it";
+        return Err(Flaw::new("the cloud's metadata service", hint));
+    }
     if name.rsplit('.').take(2).any(|label| label.contains('*')) {
         let hint = "write at least two whole labels behind it, as in *.example.com";
         return Err(Flaw::new("a `*` that matches anyone's names", hint));
@@ -114,12 +118,33 @@ fn address_flaw() -> Flaw {
     Flaw::new("an address, not a host name", hint)
 }
 
-fn parse_port(text: &str) -> Result<u16, Flaw> {
+/// Reads a port.
+pub fn parse_port(text: &str) -> Result<u16, Flaw> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse::<u16>() {
         Ok(port) if port > 0 && digits => Ok(port),
         _ => Err(Flaw::new("not a port", "a port is a number from 1 to 65535").at(text)),
     }
+}
+
+/// Whether a name (lower-case, no last dot) is a cloud's own for its metadata, whatever it resolves to.
+pub fn metadata_name(host: &str) -> bool {
+    const SERVICES: [&str; 7] = [
+        "metadata.google.internal",
+        "metadata.goog",
+        "metadata.azure.com",
+        "metadata.tencentyun.com",
+        "metadata.packet.net",
+        "metadata.platformequinix.com",
+        "api.metadata.cloud.ibm.com",
+    ];
+    let under = |name: &str| {
+        host.strip_suffix(name)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    let first = host.split('.').next().unwrap_or_default();
+    let own = matches!(first, "metadata" | "instance-data" | "rancher-metadata");
+    SERVICES.into_iter().any(under) || own && (first == host || host.ends_with(".internal"))
 }
 
 /// Reads `ADDR:PORT`, which is listened on.

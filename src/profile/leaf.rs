@@ -1,6 +1,9 @@
 //! The small values of a profile: sizes, ids, environment names, and the words of enumerations.
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
+
+use super::net::Protocol;
 use super::report::{Flaw, nearest};
 use super::types::{ByteSize, JailKind, Layer, Level, Promise, UserChoice};
 
@@ -24,11 +27,12 @@ pub const LEVELS: [(&str, Level); 3] = [
 ];
 
 /// Layers by their profile keys.
-pub const LAYERS: [(&str, Layer); 13] = [
+pub const LAYERS: [(&str, Layer); 14] = [
     ("pid", Layer::Pid),
     ("ipc", Layer::Ipc),
     ("uts", Layer::Uts),
     ("cgroup", Layer::Cgroup),
+    ("net", Layer::Net),
     ("mounts", Layer::Mounts),
     ("caps", Layer::Caps),
     ("no-new-privs", Layer::NoNewPrivs),
@@ -40,6 +44,13 @@ pub const LAYERS: [(&str, Layer); 13] = [
     ("fds", Layer::Fds),
 ];
 
+/// Protocols by their words.
+pub const PROTOCOLS: [(&str, Protocol); 3] = [
+    ("tls", Protocol::Tls),
+    ("http", Protocol::Http),
+    ("tcp", Protocol::Tcp),
+];
+
 /// Kinds of jail by their words.
 pub const JAILS: [(&str, JailKind); 3] = [
     ("auto", JailKind::Auto),
@@ -49,6 +60,12 @@ pub const JAILS: [(&str, JailKind); 3] = [
 
 /// `on` and `off`, as `[layers]` writes them.
 pub const SWITCH: [(&str, bool); 2] = [("on", true), ("off", false)];
+
+/// A protocol's word.
+pub fn protocol_name(protocol: Protocol) -> &'static str {
+    let named = PROTOCOLS.iter().find(|(_, known)| *known == protocol);
+    named.map_or("", |(name, _)| name)
+}
 
 /// One of the words of an enumeration.
 pub fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Flaw> {
@@ -96,6 +113,38 @@ pub fn size(text: &str) -> Result<ByteSize, Flaw> {
     }
     Ok(ByteSize(bytes))
 }
+
+/// A number and ms, s, m or h.
+pub fn duration(text: &str) -> Result<Duration, Flaw> {
+    let flaw = || {
+        Flaw::new(
+            "not a time",
+            "write a number and ms, s, m or h, as in \"10s\"",
+        )
+    };
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    let number: u64 = match digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => digits.parse().map_err(|_| flaw())?,
+        false => return Err(flaw()),
+    };
+    let unit = match &text[digits.len()..] {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(flaw()),
+    };
+    match number.checked_mul(unit) {
+        Some(ms @ 1..=LONGEST_MS) => Ok(Duration::from_millis(ms)),
+        _ => Err(Flaw::new(
+            "not between 1ms and 720h",
+            "write a number and ms, s, m or h, as in \"10s\"",
+        )),
+    }
+}
+
+/// Thirty days.
+const LONGEST_MS: u64 = 720 * 3_600_000;
 
 /// `auto`, `UID` or `UID:GID`.
 pub fn user(text: &str) -> Result<UserChoice, Flaw> {

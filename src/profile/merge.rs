@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::file::{Fragment, Item};
+use super::net::HostRule;
 use super::removal::List;
 use super::report::{Report, did_you_mean};
 use super::rules::unconditional;
@@ -27,12 +28,20 @@ impl Fragment {
         replace(&mut self.cwd, later.cwd);
         extend(&mut self.programs, later.programs, |path| path.to_string());
         replace(&mut self.net_enabled, later.net_enabled);
-        self.private
-            .retain(|item| !later.allow.iter().any(|new| new.value == item.value));
-        self.allow
-            .retain(|item| !later.private.iter().any(|new| new.value == item.value));
-        extend(&mut self.allow, later.allow, Clone::clone);
-        extend(&mut self.private, later.private, Clone::clone);
+        let named = |list: &[Item<HostRule>], item: &Item<HostRule>| {
+            list.iter().any(|new| new.value.host == item.value.host)
+        };
+        self.private.retain(|item| !named(&later.allow, item));
+        self.allow.retain(|item| !named(&later.private, item));
+        extend(&mut self.allow, later.allow, |rule| rule.host.clone());
+        extend(&mut self.private, later.private, |rule| rule.host.clone());
+        extend(&mut self.addresses, later.addresses, |rule| {
+            rule.to_string()
+        });
+        replace(&mut self.resolvers, later.resolvers);
+        replace(&mut self.proxy, later.proxy);
+        replace_each(&mut self.limits.counts, later.limits.counts);
+        replace_each(&mut self.limits.times, later.limits.times);
         self.hosts.extend(later.hosts);
         replace(&mut self.memory, later.memory);
         replace(&mut self.cpus, later.cpus);
@@ -126,10 +135,13 @@ impl Fragment {
             List::Publish => self
                 .publish
                 .as_mut()
-                .is_some_and(|list| drop_key(list, key, |address| address.to_string())),
-            List::Allow => drop_key(&mut self.allow, key, |host| host.to_string()),
-            List::Private => drop_key(&mut self.private, key, |host| host.to_string()),
+                .is_some_and(|list| drop_key(list, key, |publish| publish.address.to_string())),
+            List::Allow => drop_key(&mut self.allow, key, |rule| rule.host.to_string()),
+            List::Private => drop_key(&mut self.private, key, |rule| rule.host.to_string()),
+            List::Addresses => drop_key(&mut self.addresses, key, |rule| rule.to_string()),
             List::Hosts => self.hosts.remove(key).is_some(),
+            List::Resolver | List::Proxy => self.remove_upstream(list, key),
+            List::Limits => self.limits.take(key),
             List::Pass => drop_key(&mut self.pass, key, String::clone),
             List::Set => self.set.remove(key).is_some(),
             List::Resources => match key {
@@ -147,6 +159,20 @@ impl Fragment {
         }
     }
 
+    /// A name server, or the proxy.
+    fn remove_upstream(&mut self, list: List, key: &str) -> bool {
+        if list == List::Proxy {
+            let written = self.proxy.as_ref().and_then(Option::as_ref);
+            let same = written.is_some_and(|proxy| proxy.to_string() == key);
+            return same && self.proxy.take().is_some();
+        }
+        self.resolvers.as_mut().is_some_and(|list| {
+            let before = list.len();
+            list.retain(|address| address.to_string() != key);
+            list.len() < before
+        })
+    }
+
     /// What could be removed from a list, for hints.
     fn keys(&self, list: List) -> Vec<String> {
         match list {
@@ -154,12 +180,24 @@ impl Fragment {
             List::Read => keys(&self.read, |read| read.path.to_string()),
             List::Write => keys(&self.write, |write| write.path.to_string()),
             List::Programs => keys(&self.programs, |path| path.to_string()),
-            List::Publish => keys(self.publish.as_deref().unwrap_or_default(), |to| {
-                to.to_string()
+            List::Publish => keys(self.publish.as_deref().unwrap_or_default(), |publish| {
+                publish.address.to_string()
             }),
-            List::Allow => keys(&self.allow, |host| host.to_string()),
-            List::Private => keys(&self.private, |host| host.to_string()),
+            List::Allow => keys(&self.allow, |rule| rule.host.to_string()),
+            List::Private => keys(&self.private, |rule| rule.host.to_string()),
+            List::Addresses => keys(&self.addresses, |rule| rule.to_string()),
             List::Hosts => self.hosts.keys().cloned().collect(),
+            List::Resolver => self
+                .resolvers
+                .iter()
+                .flatten()
+                .map(|address| address.to_string())
+                .collect(),
+            List::Proxy => {
+                let proxy = self.proxy.iter().flatten();
+                proxy.map(|proxy| proxy.to_string()).collect()
+            }
+            List::Limits => Vec::new(),
             List::Pass => keys(&self.pass, String::clone),
             List::Set => self.set.keys().cloned().collect(),
             List::Resources => Vec::new(),
@@ -193,6 +231,12 @@ fn replace<T>(old: &mut Option<T>, new: Option<T>) {
     if new.is_some() {
         *old = new;
     }
+}
+
+fn replace_each<T, const N: usize>(old: &mut [Option<T>; N], new: [Option<T>; N]) {
+    old.iter_mut()
+        .zip(new)
+        .for_each(|(old, new)| replace(old, new));
 }
 
 /// Adds entries; one with the key of an old one takes its place.

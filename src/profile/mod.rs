@@ -6,6 +6,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod address;
 mod builtin;
 mod chain;
 mod check;
@@ -18,6 +19,7 @@ mod json;
 mod leaf;
 mod load;
 mod merge;
+mod net;
 mod overlay;
 mod problem;
 mod reader;
@@ -32,15 +34,22 @@ mod value;
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]
+mod net_tests;
+#[cfg(test)]
 mod tests;
 
 pub use builtin::{names as builtin_names, text as builtin_text};
+pub use groups::{HostGroupInfo, all_hosts as host_groups};
+pub use host::metadata_name;
 pub use leaf::{matches as env_matches, never_passed};
 pub use load::{MAX_SIZE, load};
+pub use net::{
+    AddressRule, HostRule, Net, NetLimits, Network, Protocol, Proxy, ProxyHost, Publish,
+};
 pub use overlay::Overlay;
 pub use problem::{Place, Problem, Problems, Source, SourceKind};
 pub use template::BUILT_IN_VARIABLES;
 pub use types::{
-    Answer, ByteSize, Environment, Files, HostPort, JailKind, Layer, Level, Net, Part, Profile,
-    Promise, ReadPath, Resources, Sourced, Template, UserChoice, WritePath,
+    Answer, ByteSize, Environment, Files, HostPort, JailKind, Layer, Level, Part, Profile, Promise,
+    ReadPath, Resources, Sourced, Template, UserChoice, WritePath,
 };

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::file::{Fragment, Item};
+use super::net::HostRule;
 use super::problem::{Place, Source, SourceKind};
 use super::report::{Flaw, Report, did_you_mean};
 use super::{host, hosts, template};
@@ -32,7 +33,8 @@ pub fn read(overlay: &Overlay, report: &mut Report) -> Fragment {
         private: host_list("--allow-private", &overlay.allow_private, report),
         ..Fragment::default()
     };
-    hosts::refuse_both(&out.allow, &out.private, report);
+    // The more that is asked for by hand counts: the advice of an earlier run is added to its flags as it stands.
+    out.allow.retain(|item| !names(&out.private, item));
     for text in &overlay.add_host {
         let place = place("--add-host", text, report);
         if let Some((name, address)) = report.keep(&place, static_name(text)) {
@@ -44,7 +46,7 @@ pub fn read(overlay: &Overlay, report: &mut Report) -> Fragment {
         if let Some(value) = report.keep(&place, host::parse_publish(text)) {
             out.publish
                 .get_or_insert_default()
-                .push(Item::plain(value, place));
+                .push(Item::plain(hosts::published(value), place));
         }
     }
     for text in &overlay.features {
@@ -65,6 +67,18 @@ pub fn read(overlay: &Overlay, report: &mut Report) -> Fragment {
         }
     }
     out
+}
+
+fn names(list: &[Item<HostRule>], item: &Item<HostRule>) -> bool {
+    list.iter().any(|other| other.value.host == item.value.host)
+}
+
+/// Leaves out what a profile allows already: its line may say more about the host than a flag can.
+pub fn keep_lines(over: &mut Fragment, merged: &Fragment) {
+    let known = [&merged.allow, &merged.private];
+    over.allow
+        .retain(|item| !known.iter().any(|list| names(list, item)));
+    over.private.retain(|item| !names(&merged.private, item));
 }
 
 /// A parameter that the profile does not have would be set for nothing.
@@ -94,21 +108,13 @@ fn place(flag: &str, text: &str, report: &mut Report) -> Place {
     }
 }
 
-fn host_list(
-    flag: &str,
-    texts: &[String],
-    report: &mut Report,
-) -> Vec<Item<super::types::HostPort>> {
-    let mut all: Vec<Item<super::types::HostPort>> = Vec::new();
+fn host_list(flag: &str, texts: &[String], report: &mut Report) -> Vec<Item<HostRule>> {
+    let mut all: Vec<Item<HostRule>> = Vec::new();
     for text in texts {
         let place = place(flag, text, report);
-        for item in report
-            .keep(&place, hosts::entry(text, "", &place))
-            .unwrap_or_default()
-        {
-            if !all.iter().any(|old| old.value == item.value) {
-                all.push(item);
-            }
+        let items = report.keep(&place, hosts::entry(text, "", &place));
+        for item in items.into_iter().flatten() {
+            hosts::add(&mut all, item, false, report);
         }
     }
     all

@@ -5,7 +5,7 @@ use super::file::Item;
 use super::problem::Place;
 use super::reader::{Fields, Node};
 use super::report::{Flaw, Report};
-use super::{host, hosts, leaf, rules, template};
+use super::{address, host, hosts, leaf, rules, template};
 
 /// The lists that something can be removed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,8 +24,16 @@ pub enum List {
     Allow,
     /// `net.private`.
     Private,
+    /// `net.addresses`.
+    Addresses,
     /// `net.hosts`, by name.
     Hosts,
+    /// `net.resolver`, by address.
+    Resolver,
+    /// `net.proxy`, by its URL.
+    Proxy,
+    /// `net.limits`, by name: the default again.
+    Limits,
     /// `env.pass`.
     Pass,
     /// `env.set`, by name.
@@ -35,6 +43,33 @@ pub enum List {
     /// `syscalls`, by name: every rule and every answer of the call.
     Syscalls,
 }
+
+/// Lists that are keys of `[remove]` itself.
+const TOP: [(&str, List); 3] = [
+    ("features", List::Features),
+    ("resources", List::Resources),
+    ("syscalls", List::Syscalls),
+];
+
+/// Lists that are keys of a section.
+const SECTIONS: [(&str, &[(&str, List)]); 4] = [
+    ("files", &[("read", List::Read), ("write", List::Write)]),
+    ("exec", &[("programs", List::Programs)]),
+    (
+        "net",
+        &[
+            ("publish", List::Publish),
+            ("allow", List::Allow),
+            ("private", List::Private),
+            ("addresses", List::Addresses),
+            ("hosts", List::Hosts),
+            ("resolver", List::Resolver),
+            ("proxy", List::Proxy),
+            ("limits", List::Limits),
+        ],
+    ),
+    ("env", &[("pass", List::Pass), ("set", List::Set)]),
+];
 
 /// Reads `[remove]`.
 pub fn read(node: &Node<'_>, report: &mut Report) -> Vec<Item<(List, String)>> {
@@ -49,27 +84,8 @@ pub fn read(node: &Node<'_>, report: &mut Report) -> Vec<Item<(List, String)>> {
     ];
     let fields = node.table(&known, report);
     let mut all = Vec::new();
-    let top = [
-        ("features", List::Features),
-        ("resources", List::Resources),
-        ("syscalls", List::Syscalls),
-    ];
-    take(&fields, &top, &mut all, report);
-    let sections: [(&str, &[(&str, List)]); 4] = [
-        ("files", &[("read", List::Read), ("write", List::Write)]),
-        ("exec", &[("programs", List::Programs)]),
-        (
-            "net",
-            &[
-                ("publish", List::Publish),
-                ("allow", List::Allow),
-                ("private", List::Private),
-                ("hosts", List::Hosts),
-            ],
-        ),
-        ("env", &[("pass", List::Pass), ("set", List::Set)]),
-    ];
-    for (name, lists) in sections {
+    take(&fields, &TOP, &mut all, report);
+    for (name, lists) in SECTIONS {
         if let Some(node) = fields.get(name) {
             let keys: Vec<&str> = lists.iter().map(|(key, _)| *key).collect();
             let fields = node.table(&keys, report);
@@ -109,11 +125,19 @@ fn keys(list: List, text: &str, place: &Place) -> Result<Vec<String>, Flaw> {
         List::Features | List::Pass | List::Set => text.to_owned(),
         List::Read | List::Write | List::Programs => template::parse_path(text)?.to_string(),
         List::Publish => host::parse_publish(text)?.to_string(),
+        List::Addresses => address::rule(text)?.to_string(),
         List::Hosts => host::parse_name(text, false)?,
+        List::Resolver => address::resolver(text)?.to_string(),
+        List::Proxy => address::proxy(text)?.to_string(),
+        List::Limits => {
+            let names = hosts::COUNTS.iter().chain(&hosts::TIMES);
+            let words: Vec<(&str, &str)> = names.map(|name| (*name, *name)).collect();
+            leaf::word(text, &words)?.to_owned()
+        }
         List::Allow | List::Private => {
             return Ok(hosts::entry(text, "", place)?
                 .iter()
-                .map(|item| item.value.to_string())
+                .map(|item| item.value.host.to_string())
                 .collect());
         }
         List::Resources => {

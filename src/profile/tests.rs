@@ -3,14 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 
 use super::chain::resolve;
 use super::load::ReadError;
 use super::{
-    ByteSize, HostPort, Level, Overlay, Part, Problems, Profile, Promise, Sourced, Template,
-    builtin_names, load,
+    ByteSize, Level, Overlay, Part, Problems, Profile, Promise, Sourced, Template, builtin_names,
+    load,
 };
 
 fn shipped(name: &str) -> Profile {
@@ -58,7 +57,7 @@ fn allowed(profile: &Profile) -> Vec<String> {
         .net
         .allow
         .iter()
-        .map(|item| item.value.to_string())
+        .map(|item| item.value.host.to_string())
         .collect()
 }
 
@@ -84,8 +83,10 @@ fn every_shipped_profile_loads_and_gives_a_reason_for_each_entry() {
             write.path.to_string()
         }));
         whys.extend(whys_of(&profile.programs, Template::to_string));
-        whys.extend(whys_of(&profile.net.publish, SocketAddr::to_string));
-        whys.extend(whys_of(&profile.net.allow, HostPort::to_string));
+        whys.extend(whys_of(&profile.net.publish, |publish| {
+            publish.address.to_string()
+        }));
+        whys.extend(whys_of(&profile.net.allow, |rule| rule.host.to_string()));
         whys.extend(whys_of(&profile.env.pass, String::clone));
         let answers = profile.answer.iter().map(|answer| &answer.rule);
         let rules = profile.allow.iter().chain(answers);
@@ -145,7 +146,10 @@ fn flowise_starts_no_program_and_touches_no_other_process() {
 fn the_flowise_profile_says_what_the_launcher_needs() {
     let flowise = shipped("flowise");
     assert_eq!(flowise.name, "flowise");
-    assert_eq!(flowise.net.publish[0].value.to_string(), "127.0.0.1:3000");
+    assert_eq!(
+        flowise.net.publish[0].value.address.to_string(),
+        "127.0.0.1:3000"
+    );
     assert_eq!(flowise.files.write[0].value.path.to_string(), "${data}");
     assert_eq!(
         flowise.files.write[0]
@@ -258,7 +262,7 @@ fn a_feature_is_applied_where_it_is_listed_or_asked_for() {
         "extends = ['p.toml']\nfeatures = ['queue']\n[feature.queue]\nfiles.read = ['/b']\n",
     );
     let profile = good(&[listed, parent]);
-    assert_eq!(profile.net.private[0].value.to_string(), "redis:6379");
+    assert_eq!(profile.net.private[0].value.host.to_string(), "redis:6379");
     assert_eq!(reads(&profile), ["/b"]);
     assert_eq!(profile.features, ["queue"]);
     let overlay = Overlay {
@@ -379,4 +383,29 @@ fn every_call_that_flowise_was_seen_to_make_is_allowed_or_answered() {
             .any(|answer| answer.rule.syscall == name);
         assert!(allowed || answered, "{name}");
     }
+}
+
+#[test]
+fn a_flag_adds_to_what_the_profile_says_of_a_host_and_never_takes_from_it() {
+    let text = "[net]\nallow = [{ host = 'db.test', port = 443, as = 'tcp' }, 'api.test']\n";
+    let overlay = Overlay {
+        allow: texts(&["db.test", "new.test:80", "both.test"]),
+        allow_private: texts(&["api.test", "both.test"]),
+        ..Overlay::default()
+    };
+    let profile = load_from(&[("a.toml", text)], &overlay).unwrap();
+    let shown = |list: &[Sourced<crate::profile::HostRule>]| -> Vec<String> {
+        let rules = list.iter().map(|item| &item.value);
+        rules
+            .map(|rule| format!("{} {:?}", rule.host, rule.protocol))
+            .collect()
+    };
+    assert_eq!(
+        shown(&profile.net.allow),
+        ["db.test:443 Tcp", "new.test:80 Http"]
+    );
+    assert_eq!(
+        shown(&profile.net.private),
+        ["api.test:443 Tls", "both.test:443 Tls"]
+    );
 }

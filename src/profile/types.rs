@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
 
+use super::net::Net;
 use crate::syscalls::Rule;
 
 /// A profile after parsing, inheritance and checks; what `plan::resolve` reads.
@@ -130,21 +130,6 @@ pub struct WritePath {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct ByteSize(pub u64);
 
-/// `[net]`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Net {
-    /// Addresses that are served.
-    pub publish: Vec<Sourced<SocketAddr>>,
-    /// Hosts that may be reached; groups are expanded to their hosts.
-    pub allow: Vec<Sourced<HostPort>>,
-    /// Hosts that may resolve to private addresses.
-    pub private: Vec<Sourced<HostPort>>,
-    /// Static names, `--add-host`; a `hosts` file is bound over.
-    pub hosts: BTreeMap<String, IpAddr>,
-    /// Whether the workload has a network at all (`net.enabled`, default true). False: an empty network namespace.
-    pub enabled: bool,
-}
-
 /// A validated host pattern and its port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct HostPort {
@@ -223,6 +208,8 @@ pub enum Layer {
     Uts,
     /// Own view of the cgroup tree.
     Cgroup,
+    /// Own network, with the gateway as the only way out and in.
+    Net,
     /// Own root of read-only binds.
     Mounts,
     /// Empty capability sets, locked securebits.

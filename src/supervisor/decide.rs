@@ -12,6 +12,8 @@ pub enum Verdict {
     RefuseExec,
     /// A child process: it may be made, so that what it wants to execute is refused by name.
     WatchChild,
+    /// A connect in the jail's own network: it goes on, and where it goes is recorded.
+    RecordConnect,
     /// Any other call: refused.
     RefuseCall,
 }
@@ -21,6 +23,8 @@ pub enum Verdict {
 pub struct State {
     /// Whether the next execve is the workload's own.
     awaiting_first_exec: bool,
+    /// Whether the jail has a network of its own, which holds connects whatever they say.
+    own_network: bool,
     children: Bucket,
 }
 
@@ -30,10 +34,11 @@ const CHILDREN: u32 = 16;
 const REFILL: Duration = Duration::from_secs(1);
 
 impl State {
-    /// A launch whose first execve is mediated, or is not.
-    pub fn new(mediated_exec: bool, now: Instant) -> State {
+    /// A launch whose first execve is mediated, or is not, in a network of its own, or not.
+    pub fn new(mediated_exec: bool, own_network: bool, now: Instant) -> State {
         State {
             awaiting_first_exec: mediated_exec,
+            own_network,
             children: Bucket {
                 left: CHILDREN,
                 filled: now,
@@ -49,6 +54,7 @@ impl State {
                 Verdict::FirstExec
             }
             "execve" | "execveat" => Verdict::RefuseExec,
+            "connect" if self.own_network => Verdict::RecordConnect,
             "clone" if is_fork(first_argument) && self.children.take(now) => Verdict::WatchChild,
             "fork" | "vfork" if self.children.take(now) => Verdict::WatchChild,
             _ => Verdict::RefuseCall,
@@ -106,16 +112,24 @@ mod tests {
     #[test]
     fn one_execve_passes_and_no_other() {
         let now = Instant::now();
-        let mut state = State::new(true, now);
+        let mut state = State::new(true, false, now);
         assert_eq!(state.decide("execveat", 0, now), Verdict::RefuseExec);
         assert_eq!(state.decide("execve", 0, now), Verdict::FirstExec);
         assert_eq!(state.decide("execve", 0, now), Verdict::RefuseExec);
     }
 
     #[test]
+    fn a_connect_goes_on_in_a_network_of_its_own_alone() {
+        let now = Instant::now();
+        let decide = |own| State::new(true, own, now).decide("connect", 3, now);
+        assert_eq!(decide(true), Verdict::RecordConnect);
+        assert_eq!(decide(false), Verdict::RefuseCall);
+    }
+
+    #[test]
     fn a_few_children_are_watched_and_a_bomb_is_refused() {
         let now = Instant::now();
-        let mut state = State::new(true, now);
+        let mut state = State::new(true, false, now);
         let passed = (0..1000)
             .filter(|_| state.decide("clone", FORK, now) == Verdict::WatchChild)
             .count();
@@ -129,7 +143,7 @@ mod tests {
     #[test]
     fn namespaces_and_odd_flags_are_no_plain_fork() {
         let now = Instant::now();
-        let mut state = State::new(true, now);
+        let mut state = State::new(true, false, now);
         for flag in [
             libc::CLONE_NEWUSER,
             libc::CLONE_NEWNET,

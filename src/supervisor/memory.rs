@@ -3,9 +3,12 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
+use std::io::IoSliceMut;
 use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
 
 /// Where flowjail's supervisor sees a process's memory: /proc is its root.
 fn open(pid: u32) -> Result<File, Errno> {
@@ -40,6 +43,29 @@ pub fn exec_arguments(pid: u32, path: u64, argv: u64) -> Result<(String, Vec<Str
         }
     }
     Ok((name, words))
+}
+
+/// Up to `N` bytes at `at`; `length`: how many the caller says that there are.
+pub fn bytes<const N: usize>(pid: u32, at: u64, length: usize) -> Result<Vec<u8>, Errno> {
+    let mut room = [0u8; N];
+    let wanted = &mut room[..length.min(N)];
+    let whole = wanted.len();
+    // One call where the file takes three (process_vm_readv(2)); refused in some places, and short at a page that is
+    // not there.
+    let from = [RemoteIoVec {
+        base: at as usize,
+        len: whole,
+    }];
+    let target = Pid::from_raw(pid.cast_signed());
+    let at_once = process_vm_readv(target, &mut [IoSliceMut::new(wanted)], &from);
+    if at_once == Ok(whole) {
+        return Ok(room[..whole].to_vec());
+    }
+    let wanted = &mut room[..whole];
+    let read = open(pid)?.read_at(wanted, at);
+    let length =
+        read.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    Ok(room[..length].to_vec())
 }
 
 fn pointer(memory: &File, at: u64) -> Option<u64> {

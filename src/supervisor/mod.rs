@@ -3,10 +3,11 @@
 
 mod decide;
 mod memory;
+mod network;
 mod notices;
 mod signals;
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering::SeqCst;
 
 use nix::errno::Errno;
@@ -26,65 +27,126 @@ pub struct Outcome {
     pub code: u8,
     /// What was blocked.
     pub ledger: Ledger,
+    /// Connections that were allowed and came to nothing.
+    pub failures: Ledger,
+    /// Why the supervisor ended the jail, where it lost its hold.
+    pub cut_short: Option<Failure>,
 }
 
 /// Watches a jail to its end. Whatever happens here, no process of the jail is left when this returns.
 ///
 /// # Errors
-/// The program could not be executed, or the supervisor lost its hold; the jail is killed then.
+/// The program could not be executed.
 pub fn supervise(
     launched: Launched,
     plan: &Plan,
     mut watch: Watch,
     mut sink: Sink,
 ) -> Result<Outcome, Failure> {
+    let mut launched = launched;
     let mut notices = notices::Notices::new(plan);
+    let gateway = launched.gateway.take().zip(plan.network.as_ref());
+    let mut line = gateway.map(|(process, plan)| network::Line::new(process, plan));
     sink.write(&start_event(plan));
-    let watched = watch_to_the_end(&launched, &mut watch, &mut notices, &mut sink);
+    let watched = watch_to_the_end(
+        &launched,
+        &mut watch,
+        &mut notices,
+        line.as_mut(),
+        &mut sink,
+    );
     let status = end(&launched)?;
-    watched.map_err(|errno| Failure::outside("watching the jail", errno))?;
-    outcome(&launched, status, notices.ledger, sink)
+    let finish = |line: network::Line| line.finish(&mut notices.ledger, &mut sink);
+    let failures = line.map(finish).unwrap_or_default();
+    let cut_short = watched.err();
+    let own_code = cut_short.as_ref().map(|failure| failure.exit);
+    let code = outcome(&launched, status, own_code, &mut notices.ledger, sink)?;
+    Ok(Outcome {
+        code,
+        ledger: notices.ledger,
+        failures,
+        cut_short,
+    })
 }
 
 fn watch_to_the_end(
     launched: &Launched,
     watch: &mut Watch,
     notices: &mut notices::Notices,
+    mut line: Option<&mut network::Line>,
     sink: &mut Sink,
-) -> Result<(), Errno> {
+) -> Result<(), Failure> {
+    let failed = |errno| Failure::outside("watching the jail", errno);
     let mut listener = launched.listener.as_ref();
     loop {
-        let mut waiting = vec![
-            PollFd::new(launched.init.as_fd(), PollFlags::POLLIN),
-            PollFd::new(watch.as_fd(), PollFlags::POLLIN),
-        ];
-        waiting.extend(listener.map(|listener| PollFd::new(listener.as_fd(), PollFlags::POLLIN)));
-        let timeout = watch.time_left().map_or(PollTimeout::NONE, |left| {
-            PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
-        });
-        match poll(&mut waiting, timeout) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
-        }
-        let ready = |index: usize| {
-            waiting
-                .get(index)
-                .and_then(PollFd::revents)
-                .unwrap_or(PollFlags::empty())
-        };
-        let (ended, signalled, noticed) = (ready(0), ready(1), ready(2));
+        let channels = line.as_deref().map(|line| (line.channel(), line.pidfd()));
+        let happened = wait(launched, watch, listener, channels).map_err(failed)?;
+        let [ended, signalled, noticed, said, gone] = happened;
         if !ended.is_empty() {
             return Ok(());
         }
-        if !signalled.is_empty() {
-            watch.forward(&launched.init)?;
+        if !gone.is_empty() {
+            return Err(gateway_is_gone());
         }
-        watch.enforce_grace(&launched.init)?;
+        if !signalled.is_empty() {
+            watch.forward(&launched.init).map_err(failed)?;
+        }
+        watch.enforce_grace(&launched.init).map_err(failed)?;
         match listener {
-            Some(open) if noticed.contains(PollFlags::POLLIN) => notices.answer_next(open, sink)?,
+            Some(open) if noticed.contains(PollFlags::POLLIN) => notices
+                .answer_next(open, line.as_deref_mut(), sink)
+                .map_err(failed)?,
             Some(_) if !noticed.is_empty() => listener = None,
             _ => {}
         }
+        // After the notice: a call of the jail waits for that.
+        if let Some(line) = &mut line
+            && !said.is_empty()
+        {
+            line.listen(&mut notices.ledger, sink)
+                .map_err(|_| gateway_is_gone())?;
+        }
+    }
+}
+
+/// Waits for the jail's end, a signal, a denied call, a word of the gateway, or its end; says which, in this order.
+fn wait(
+    launched: &Launched,
+    watch: &Watch,
+    listener: Option<&OwnedFd>,
+    gateway: Option<(BorrowedFd<'_>, BorrowedFd<'_>)>,
+) -> Result<[PollFlags; 5], Errno> {
+    let init = launched.init.as_fd();
+    let watched = [
+        Some(init),
+        Some(watch.as_fd()),
+        listener.map(AsFd::as_fd),
+        gateway.map(|(channel, _)| channel),
+        gateway.map(|(_, pidfd)| pidfd),
+    ];
+    // What is absent is asked about by nobody: poll(2) passes over a descriptor without events.
+    let mut waiting = watched.map(|of| match of {
+        Some(of) => PollFd::new(of, PollFlags::POLLIN),
+        None => PollFd::new(init, PollFlags::empty()),
+    });
+    let timeout = watch.time_left().map_or(PollTimeout::NONE, |left| {
+        PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
+    });
+    match poll(&mut waiting, timeout) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(errno) => return Err(errno),
+    }
+    Ok(waiting.map(|one| one.revents().unwrap_or(PollFlags::empty())))
+}
+
+/// Without its gateway a jail reaches nobody and is reached by nobody: it ends, rather than hang.
+fn gateway_is_gone() -> Failure {
+    Failure {
+        errno: None,
+        ..Failure::outside(
+            "the gateway ended, and the jail with it: it has no network without",
+            Errno::ESRCH,
+        )
     }
 }
 
@@ -99,9 +161,10 @@ fn end(launched: &Launched) -> Result<WaitStatus, Failure> {
 fn outcome(
     launched: &Launched,
     init: WaitStatus,
-    mut ledger: Ledger,
+    own_code: Option<u8>,
+    ledger: &mut Ledger,
     mut sink: Sink,
-) -> Result<Outcome, Failure> {
+) -> Result<u8, Failure> {
     let page = &launched.page;
     if page.failed().is_some() {
         return Err(step_failure(&launched.steps, page, true));
@@ -112,10 +175,10 @@ fn outcome(
         (-1, _) => libc::SIGKILL,
         (word, _) => word & 0x7f,
     };
-    let code = match signal {
+    let code = own_code.unwrap_or(match signal {
         0 => (page.status.load(SeqCst) >> 8 & 0xff) as u8,
         number => (128 + number) as u8,
-    };
+    });
     ledger.settle(&mut sink);
     let name = (signal != 0).then(|| signal_name(signal));
     sink.write(&Event::Exit {
@@ -124,7 +187,7 @@ fn outcome(
         denied: ledger.total(),
         dropped: sink.dropped(),
     });
-    Ok(Outcome { code, ledger })
+    Ok(code)
 }
 
 /// The signal's name; real-time signals have numbers only.

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 
 use super::decide::{State, Verdict};
 use super::memory;
+use super::network::{Line, internet_address};
 use crate::events::advice;
 use crate::events::{Denial, Event, Ledger, Sink};
 use crate::plan::Plan;
@@ -38,14 +39,19 @@ impl Notices {
             .cloned()
             .collect();
         Notices {
-            state: State::new(mediated, Instant::now()),
+            state: State::new(mediated, plan.network.is_some(), Instant::now()),
             rules,
             ledger: Ledger::default(),
         }
     }
 
     /// Answers the next waiting call. A caller that died meanwhile is no error; an unknown error denies.
-    pub fn answer_next(&mut self, listener: &OwnedFd, sink: &mut Sink) -> Result<(), Errno> {
+    pub fn answer_next(
+        &mut self,
+        listener: &OwnedFd,
+        line: Option<&mut Line>,
+        sink: &mut Sink,
+    ) -> Result<(), Errno> {
         let notice = match notify::receive(listener) {
             Ok(notice) => notice,
             Err(Errno::ENOENT | Errno::EINTR | Errno::EAGAIN) => return Ok(()),
@@ -55,6 +61,12 @@ impl Notices {
         let verdict = self.state.decide(name, notice.args[0], Instant::now());
         let reply = match verdict {
             Verdict::FirstExec | Verdict::WatchChild => Reply::Continue,
+            Verdict::RecordConnect => {
+                if let Some(line) = line {
+                    self.record_connect(listener, &notice, line, sink);
+                }
+                Reply::Continue
+            }
             Verdict::RefuseExec => {
                 self.record_exec(listener, &notice, name, sink);
                 Reply::Errno(libc::EPERM)
@@ -67,6 +79,24 @@ impl Notices {
         match notify::answer(listener, notice.id, reply) {
             Err(Errno::ENOENT) | Ok(()) => Ok(()),
             Err(errno) => Err(errno),
+        }
+    }
+
+    /// Where a connect goes, for the record: the namespace holds it, whatever the caller's other threads make of
+    /// the address meanwhile.
+    fn record_connect(
+        &mut self,
+        listener: &OwnedFd,
+        notice: &Notice,
+        line: &mut Line,
+        sink: &mut Sink,
+    ) {
+        let [_, address, length, ..] = notice.args;
+        let read = memory::bytes::<28>(notice.thread, address, length as u32 as usize);
+        if let Some(to) = read.ok().as_deref().and_then(internet_address)
+            && notify::still_waits(listener, notice.id)
+        {
+            line.before_connect(to, &mut self.ledger, sink);
         }
     }
 

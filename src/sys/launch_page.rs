@@ -34,6 +34,8 @@ pub struct Words {
     pub executing: AtomicU32,
     /// 1 once init is confined; the workload waits for it.
     pub init_confined: AtomicU32,
+    /// 1 once the gateway is confined, and serves.
+    pub gateway_ready: AtomicU32,
     /// 1 once the supervisor is confined.
     pub supervisor_confined: AtomicU32,
     /// The workload's wait status as waitpid(2) gives it, left by init; -1 until the workload ended.

@@ -1,11 +1,13 @@
 //! Thin wrappers over system calls: every unsafe line of flowjail. Nothing here decides, and nothing here
 //! knows another module of flowjail.
 
+pub mod channel;
 pub mod environment;
 pub mod launch_page;
 pub mod mount;
 pub mod notify;
 pub mod process;
+pub mod socket;
 
 use nix::errno::Errno;
 

@@ -111,6 +111,23 @@ pub fn adopt(listener: i32) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(listener) }
 }
 
+/// SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, for which libc has no name.
+const SYNC_WAKE_UP: libc::c_ulong = 1;
+
+/// Lets caller and supervisor hand the processor to each other (SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, Linux 6.6):
+/// neither has anything to do while the other works. EINVAL: an older kernel, which wakes them as any others.
+pub fn wake_in_turn(listener: &impl AsFd) -> Result<(), Errno> {
+    // SAFETY: the flags are passed by value.
+    check(unsafe {
+        libc::ioctl(
+            listener.as_fd().as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS as _,
+            SYNC_WAKE_UP,
+        )
+    })
+    .map(drop)
+}
+
 /// Takes the next waiting call. ENOENT: the caller was killed meanwhile.
 pub fn receive(listener: &impl AsFd) -> Result<Notice, Errno> {
     // SAFETY: seccomp_notif and the spare room are plain data; the kernel wants them zeroed.

@@ -83,14 +83,17 @@ pub fn close_from(first: RawFd) -> Result<(), Errno> {
 
 /// Closes every descriptor from 3 on but `kept`: what a caller left open. For a moment at which this process itself
 /// has no other one open.
-pub fn close_inherited(kept: Option<RawFd>) -> Result<(), Errno> {
-    let Some(kept) = kept.filter(|kept| *kept >= 3) else {
-        return close_range(3, i32::MAX, 0);
-    };
-    if kept > 3 {
-        close_range(3, kept - 1, 0)?;
+pub fn close_inherited(kept: &[RawFd]) -> Result<(), Errno> {
+    let mut kept: Vec<RawFd> = kept.iter().copied().filter(|kept| *kept >= 3).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for number in kept {
+        if number > first {
+            close_range(first, number - 1, 0)?;
+        }
+        first = number + 1;
     }
-    close_range(kept + 1, i32::MAX, 0)
+    close_range(first, i32::MAX, 0)
 }
 
 /// Marks every descriptor from `first` on to be closed by execve (CLOSE_RANGE_CLOEXEC, Linux 5.11), which also
@@ -231,4 +234,16 @@ pub fn landlock_abi() -> Result<i32, Errno> {
         )
     })?;
     Ok(abi as i32)
+}
+
+/// Fills the bytes from the kernel's generator (getrandom(2), Linux 3.17), which blocks only while the machine boots.
+pub fn random(bytes: &mut [u8]) {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        let rest = &mut bytes[filled..];
+        // SAFETY: the kernel writes at most the length of the slice that rest is.
+        let got = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) };
+        // EINTR: a signal came before anything was written.
+        filled += usize::try_from(got).unwrap_or(0);
+    }
 }

@@ -10,6 +10,7 @@ pub enum Layer {
     Ipc,
     Uts,
     Cgroup,
+    Net,
     Mounts,
     Caps,
     NoNewPrivs,
@@ -23,11 +24,12 @@ pub enum Layer {
 
 impl Layer {
     /// All that have a switch.
-    pub const SWITCHED: [Self; 13] = [
+    pub const SWITCHED: [Self; 14] = [
         Self::Pid,
         Self::Ipc,
         Self::Uts,
         Self::Cgroup,
+        Self::Net,
         Self::Mounts,
         Self::Caps,
         Self::NoNewPrivs,
@@ -47,6 +49,7 @@ impl Layer {
             Self::Ipc => "ipc",
             Self::Uts => "uts",
             Self::Cgroup => "cgroup",
+            Self::Net => "net",
             Self::Mounts => "mounts",
             Self::Caps => "caps",
             Self::NoNewPrivs => "no-new-privs",

@@ -259,7 +259,7 @@ fn an_i386_call_is_killed_and_works_without_the_filter() {
 fn the_shipped_filters_are_what_their_profiles_say() {
     for name in flowjail::profile::builtin_names() {
         let profile = flowjail::profile::load(name, &Default::default()).unwrap();
-        let filter = flowjail::plan::filter(&profile, true).unwrap();
+        let filter = flowjail::plan::filter(&profile, true, false).unwrap();
         let seen = agree(&filter.policy);
         println!(
             "{name}: {} system calls allowed, verdicts {seen:?}",
@@ -270,8 +270,8 @@ fn the_shipped_filters_are_what_their_profiles_say() {
             assert!(filter.allowed <= 100, "{} system calls", filter.allowed);
         }
     }
-    let own = flowjail::plan::own_filters();
-    for policy in [own.init, own.supervisor] {
+    let own = flowjail::plan::own_filters(true);
+    for policy in [own.init, own.supervisor, own.gateway] {
         assert!(agree(&policy)[&Action::Allow] >= policy.allow.len());
     }
 }

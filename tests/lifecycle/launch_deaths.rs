@@ -8,7 +8,16 @@ use std::time::Duration;
 
 /// SIGKILL at every millisecond of a launch: nothing of it lives on.
 pub fn the_supervisor_killed_while_it_launches_leaves_nothing(who: Who) -> Check {
-    let stage = Stage::new(who)?;
+    // supervisor, init and program
+    killed_while_it_launches(&Stage::new(who)?, 3)
+}
+
+/// The same for a jail with a network: no gateway is left either.
+pub fn the_supervisor_killed_while_it_launches_a_network_leaves_nothing(who: Who) -> Check {
+    killed_while_it_launches(&Stage::with(who, "[net]\nenabled = true")?, 4)
+}
+
+fn killed_while_it_launches(stage: &Stage, all: usize) -> Check {
     // Every process of the jail has the scratch directory in its arguments.
     let scratch = stage.scratch.at("").display().to_string();
     let mut most = 0;
@@ -27,8 +36,8 @@ pub fn the_supervisor_killed_while_it_launches_leaves_nothing(who: Who) -> Check
             )
         })?;
     }
-    // The twin: this is how they are found, supervisor, init and program.
-    ensure(most >= 3, || format!("never more than {most} seen"))
+    // The twin: this is how they are found.
+    ensure(most >= all, || format!("never more than {most} seen"))
 }
 
 /// The numbers of all processes with this text in their arguments; a zombie has none.

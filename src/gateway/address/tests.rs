@@ -3,7 +3,8 @@
 
 use std::net::IpAddr;
 
-use super::{metadata, metadata_name, never, refused};
+use super::{metadata, never, refused};
+use crate::profile::metadata_name;
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap_or_else(|_| panic!("{text}"))

@@ -1,5 +1,5 @@
 //! Sockets: families and types that are not the jail's, ways around port rules, and peers outside.
-use crate::act::Layer::{Landlock, Mounts, Seccomp, UserNamespace};
+use crate::act::Layer::{Landlock, Mounts, Net, Seccomp, UserNamespace};
 use crate::act::Outcome::{Succeeds, SucceedsOr};
 use crate::act::{Act, act};
 
@@ -64,7 +64,7 @@ fn families() -> Vec<Act> {
 fn around_port_rules() -> Vec<Act> {
     let fast = |sentence, name| {
         act(sentence)
-            .claimed_by([Seccomp.by("EOPNOTSUPP")])
+            .claimed_by([Seccomp.by("EOPNOTSUPP"), Net.by("ECONNREFUSED")])
             .run(name)
             .bare(Succeeds)
     };
@@ -80,11 +80,15 @@ fn around_port_rules() -> Vec<Act> {
         ),
         act("connects later, by a socket option")
             .run(&["fastopen-connect", "{port}"])
-            .claimed_by([Seccomp.by("EPERM").or("EOPNOTSUPP"), Landlock.by("EACCES")])
+            .claimed_by([
+                Seccomp.by("EPERM").or("EOPNOTSUPP"),
+                Landlock.by("EACCES"),
+                Net.by("ECONNREFUSED"),
+            ])
             .bare(Succeeds),
         act("connects by multipath to a port that is not named")
             .run(&["connect-mptcp", "{port}"])
-            .claimed_by([Seccomp.by("EPERM")])
+            .claimed_by([Seccomp.by("EPERM"), Net.by("ECONNREFUSED")])
             .bare(SucceedsOr(&["EPROTONOSUPPORT"])),
     ]
 }
@@ -93,7 +97,7 @@ fn peers() -> Vec<Act> {
     vec![
         act("connects to a port that is not named")
             .run(&["connect-tcp", "{port}"])
-            .claimed_by([Landlock.by("EACCES")])
+            .claimed_by([Landlock.by("EACCES"), Net.by("ECONNREFUSED")])
             .bare(Succeeds),
         act("serves a port that is not published")
             .run(&["bind-tcp", "0"])
@@ -105,7 +109,7 @@ fn peers() -> Vec<Act> {
             .bare(Succeeds),
         act("connects to an abstract unix socket outside")
             .run(&["connect-abstract", "{abstract}"])
-            .claimed_by([Landlock.by("EPERM")])
+            .claimed_by([Landlock.by("EPERM"), Net.by("ECONNREFUSED")])
             .bare(Succeeds),
     ]
 }

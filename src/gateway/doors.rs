@@ -1,0 +1,182 @@
+//! What the gateway listens on in the host's network, opened before the launch: with the starter's rights, and with an
+//! error that the starter sees.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io::{Error, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::socket::{SockType, getsockopt, sockopt};
+
+use crate::plan::{NetworkPlan, PublishLine};
+use crate::sys::socket;
+
+/// The listeners.
+pub struct Doors {
+    /// What is served.
+    pub published: Vec<Door>,
+    /// For `flowjail net`.
+    pub control: Option<UnixListener>,
+    /// The name by which `flowjail net` finds this jail.
+    pub name: String,
+    /// How many descriptors the gateway may have (RLIMIT_NOFILE).
+    pub descriptors: u64,
+}
+
+/// A listener, and the line that says who may come by it.
+pub struct Door {
+    /// The socket.
+    pub listener: TcpListener,
+    /// Its line; the address is the socket's own.
+    pub line: PublishLine,
+}
+
+/// A published address that cannot be served.
+#[derive(Debug)]
+pub struct DoorError {
+    /// Which.
+    pub what: String,
+    /// Why.
+    pub why: Error,
+    /// What would mend it.
+    pub hint: Option<String>,
+}
+
+/// Opens every door. `passed`: listening sockets that the starter handed over. Each takes the place of the published
+/// address that it has; a single one that of a single published address, whatever it has.
+pub fn open(plan: &NetworkPlan, name: &str, passed: Vec<OwnedFd>) -> Result<Doors, DoorError> {
+    let mut lines = plan.publish.clone();
+    let only = passed.len() == 1 && lines.len() == 1;
+    let mut published = Vec::new();
+    for socket in passed {
+        let (listener, address) = adopt(socket)?;
+        let is_its = |line: &PublishLine| {
+            let both_any = line.address.ip().is_unspecified() && address.ip().is_unspecified();
+            let same_ip = line.address.ip() == address.ip() || both_any;
+            only || same_ip && line.address.port() == address.port()
+        };
+        let Some(index) = lines.iter().position(is_its) else {
+            return Err(DoorError {
+                what: format!("the socket that was handed over (LISTEN_FDS) for {address}"),
+                why: Error::other("no published address is like it"),
+                hint: Some(format!(
+                    "write publish = [\"{address}\"] under [net]: who may come, and the port they are led to, stand there"
+                )),
+            });
+        };
+        let line = PublishLine {
+            address,
+            ..lines.remove(index)
+        };
+        published.push(Door { listener, line });
+    }
+    for line in lines {
+        let listener = publish(line.address)?;
+        published.push(Door { listener, line });
+    }
+    let (control, name) = control(&plain(name));
+    let limit = getrlimit(Resource::RLIMIT_NOFILE);
+    Ok(Doors {
+        published,
+        control,
+        name,
+        // The launch raises the soft limit to the hard one.
+        descriptors: limit.map_or(1024, |(_, hard)| hard),
+    })
+}
+
+fn publish(address: SocketAddr) -> Result<TcpListener, DoorError> {
+    let listening = socket::stream(address.is_ipv6())
+        .and_then(|made| {
+            if address.is_ipv6() {
+                // IPv4 is served where the profile says so, not by way of IPv6.
+                nix::sys::socket::setsockopt(&made, sockopt::Ipv6V6Only, &true)?;
+            }
+            socket::listen_here(made, address)
+        })
+        .map_err(Error::from);
+    listening.map(TcpListener::from).map_err(|why| {
+        let hint = match why.kind() {
+            ErrorKind::AddrInUse => {
+                Some("another program serves there: end it, or choose another port with --publish ADDR:PORT".to_owned())
+            }
+            ErrorKind::AddrNotAvailable => {
+                Some("this host does not have that address".to_owned())
+            }
+            ErrorKind::PermissionDenied => {
+                Some("ports below 1024 take a start as root, or a socket that systemd hands over".to_owned())
+            }
+            _ => None,
+        };
+        DoorError { what: format!("serving {address}"), why, hint }
+    })
+}
+
+/// A socket of the starter's: one that listens for TCP, and nothing else.
+fn adopt(passed: OwnedFd) -> Result<(TcpListener, SocketAddr), DoorError> {
+    let is_stream = getsockopt(&passed, sockopt::SockType) == Ok(SockType::Stream);
+    let listens = getsockopt(&passed, sockopt::AcceptConn) == Ok(true);
+    let listener = TcpListener::from(passed);
+    // An error for a socket of another family.
+    let address = listener.local_addr();
+    let made_ready = listener.set_nonblocking(true);
+    match address {
+        Ok(address) if is_stream && listens && made_ready.is_ok() => Ok((listener, address)),
+        _ => Err(DoorError {
+            what: "a socket that was handed over (LISTEN_FDS)".into(),
+            why: Error::other("not a listening TCP socket"),
+            hint: Some("in the .socket unit: ListenStream=ADDR:PORT".into()),
+        }),
+    }
+}
+
+/// How many jails of one name may run beside each other and be found.
+const MAX_SAME_NAME: u32 = 64;
+
+/// A socket in the abstract namespace: it ends with its process, however that ends, nothing has to be removed by
+/// processes that may not, and the jail cannot see it from its own network namespace. A jail that finds its name taken
+/// gets a number behind it.
+fn control(name: &str) -> (Option<UnixListener>, String) {
+    let numbered = (2..MAX_SAME_NAME).map(|number| format!("{name}-{number}"));
+    for name in [name.to_owned()].into_iter().chain(numbered) {
+        let bound = UnixAddr::from_abstract_name(control_name(&name))
+            .and_then(|address| UnixListener::bind_addr(&address));
+        match bound {
+            Ok(listener) if listener.set_nonblocking(true).is_ok() => {
+                return (Some(listener), name);
+            }
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+            _ => break,
+        }
+    }
+    (None, name.to_owned())
+}
+
+/// A name without what would make it hard to find again, and short enough for an address.
+pub fn plain(name: &str) -> String {
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let letters = name.chars().map(|c| if fine(c) { c } else { '-' });
+    letters.take(64).collect()
+}
+
+/// The abstract name of a jail's control socket.
+pub fn control_name(jail: &str) -> String {
+    format!("{CONTROL}{jail}")
+}
+
+/// What every such name starts with.
+pub const CONTROL: &str = "flowjail/net/";
+
+impl fmt::Display for DoorError {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        match self.why.raw_os_error().map(Errno::from_raw) {
+            Some(errno) => write!(out, "{}: {} ({errno:?})", self.what, errno.desc()),
+            None => write!(out, "{}: {}", self.what, self.why),
+        }
+    }
+}

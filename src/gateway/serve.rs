@@ -1,0 +1,238 @@
+//! The gateway process once it is confined: one thread, one runtime, until the supervisor is gone.
+#![forbid(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::io::Error;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use tokio::io::Interest;
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
+use tokio::task::{LocalSet, spawn_local};
+
+use super::doors::{Door, Doors};
+use super::live::Live;
+use super::names::Names;
+use super::relay::Pipes;
+use super::resolver::Resolver;
+use super::sockets::Sockets;
+use super::stream::settle;
+use super::stub::Rate;
+use super::word::{Missed, Word, beside};
+use super::{control, inward, outward, stub};
+use crate::plan::NetworkPlan;
+use crate::sys::channel;
+
+/// What every task of the gateway shares.
+pub struct Gateway {
+    /// Who may be reached, and what is served.
+    pub plan: NetworkPlan,
+    /// The jail's name.
+    pub name: String,
+    /// The addresses that it listens on.
+    pub serves: Vec<SocketAddr>,
+    /// Names and what stands for them.
+    pub names: RefCell<Names>,
+    /// Sockets of the jail's network.
+    pub sockets: Sockets,
+    /// Pipes of the relays.
+    pub pipes: Pipes,
+    /// Connections and counters.
+    pub live: Live,
+    /// Asks the world's name servers.
+    pub resolver: Resolver,
+    /// Limits the queries for new names.
+    pub rate: Rate,
+    /// Of records, though tokio takes it for a stream: only its readiness is asked for.
+    channel: UnixStream,
+    missed: Cell<Missed>,
+}
+
+impl Gateway {
+    /// Says a word to the supervisor; what cannot be sent at once is counted, and the count sent later.
+    pub fn tell(&self, word: &Word) {
+        let mut missed = self.missed.take();
+        if missed != Missed::default() && self.send(&Word::Missed(missed)).is_err() {
+            missed.add(word);
+            self.missed.set(missed);
+            return;
+        }
+        if self.send(word).is_err() {
+            let mut missed = Missed::default();
+            missed.add(word);
+            self.missed.set(missed);
+        }
+    }
+
+    /// Says a word that the supervisor has to have heard before things go on.
+    pub async fn tell_surely(&self, word: &Word) {
+        let send = || self.send(word).map_err(Error::from);
+        // A supervisor that is gone has no use for it; this process ends next.
+        let _ = self.channel.async_io(Interest::WRITABLE, send).await;
+    }
+
+    fn send(&self, word: &Word) -> Result<(), Errno> {
+        let record = serde_json::to_vec(word).map_err(|_| Errno::EINVAL)?;
+        channel::send(&self.channel, &record, &[])
+    }
+}
+
+/// Serves until the supervisor is gone; then the process ends, and every connection with it.
+///
+/// # Errors
+/// The runtime cannot be made, or the channel fails.
+pub fn serve(
+    plan: &NetworkPlan,
+    doors: Doors,
+    channel: OwnedFd,
+    ready: impl FnOnce(),
+) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let tasks = LocalSet::new();
+    let served = tasks.block_on(&runtime, async {
+        let gateway = Rc::new(Gateway {
+            plan: plan.clone(),
+            name: doors.name,
+            serves: doors
+                .published
+                .iter()
+                .map(|door| door.line.address)
+                .collect(),
+            names: RefCell::new(Names::new(Instant::now())),
+            sockets: Sockets::default(),
+            pipes: Pipes::new(),
+            live: Live::new(&plan.limits, doors.descriptors),
+            resolver: Resolver::new(plan),
+            rate: Rate::new(plan.limits.queries),
+            channel: UnixStream::from_std(channel.into())?,
+            missed: Cell::default(),
+        });
+        for Door { listener, line } in doors.published {
+            let listener = TcpListener::from_std(listener)?;
+            spawn_local(inward::admit(Rc::clone(&gateway), listener, line));
+        }
+        if let Some(listener) = doors.control {
+            let listener = tokio::net::UnixListener::from_std(listener)?;
+            spawn_local(control::answer(Rc::clone(&gateway), listener));
+        }
+        let (v4, v6) = gateway.sockets.first(Instant::now());
+        gateway.tell(&Word::Sockets(v4, v6));
+        ready();
+        listen_to_supervisor(&gateway).await
+    });
+    // The process ends now, and the kernel closes its descriptors sooner than it would one by one.
+    std::mem::forget((tasks, runtime));
+    served
+}
+
+/// Takes what the supervisor hands over; ends when it is gone.
+async fn listen_to_supervisor(gateway: &Rc<Gateway>) -> Result<(), Error> {
+    loop {
+        let taken = gateway
+            .channel
+            .async_io(Interest::READABLE, || {
+                channel::receive(&gateway.channel).map_err(Error::from)
+            })
+            .await;
+        let (record, descriptors) = match taken {
+            Ok(taken) => taken,
+            Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        match record.first() {
+            None => return Ok(()),
+            Some(&beside::V4) => gateway.sockets.put(false, descriptors),
+            Some(&beside::V6) => gateway.sockets.put(true, descriptors),
+            Some(&beside::STUB) => start_stub(gateway, descriptors)?,
+            Some(&beside::END) => {
+                last_words(gateway).await;
+                return Ok(());
+            }
+            Some(&beside::ADDRESS) => {
+                if descriptors.is_empty() {
+                    tell_lost(gateway, &record).await;
+                }
+                for descriptor in descriptors {
+                    stand_in_for_address(gateway, descriptor)?;
+                }
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// How long connections have to notice that the jail has ended.
+const NOTICE: Duration = Duration::from_millis(50);
+
+/// Connections end with the jail, and tell of themselves; those that wait for their host are told of here.
+async fn last_words(gateway: &Gateway) {
+    let until = Instant::now() + NOTICE;
+    while !gateway.live.all().is_empty() && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for open in gateway.live.all() {
+        gateway.tell(&Word::Connection(outward::left_open(gateway, &open)));
+    }
+}
+
+fn start_stub(gateway: &Rc<Gateway>, sockets: Vec<OwnedFd>) -> Result<(), Error> {
+    let both: Result<[OwnedFd; 2], _> = sockets.try_into();
+    let [datagrams, listener] = both.map_err(|_| Error::from(Errno::EBADMSG))?;
+    let datagrams = UdpSocket::from_std(datagrams.into())?;
+    let listener = TcpListener::from_std(listener.into())?;
+    spawn_local(stub::datagrams(Rc::clone(gateway), datagrams));
+    spawn_local(stub::streams(Rc::clone(gateway), listener));
+    Ok(())
+}
+
+/// The supervisor makes it again for the next connect.
+async fn tell_lost(gateway: &Gateway, record: &[u8]) {
+    let text = record.get(1..).and_then(|text| str::from_utf8(text).ok());
+    if let Some(address) = text.and_then(|text| text.parse().ok()) {
+        gateway.tell_surely(&Word::Lost(address)).await;
+    }
+}
+
+fn stand_in_for_address(gateway: &Rc<Gateway>, listener: OwnedFd) -> Result<(), Error> {
+    let listener = TcpListener::from_std(StdListener::from(listener))?;
+    let target = outward::Target::Address(listener.local_addr()?);
+    spawn_local(outward::accept(Rc::clone(gateway), listener, target));
+    Ok(())
+}
+
+/// The next visitor or connection; a listener that fails, as for want of descriptors, waits a little and goes on.
+pub async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, from)) => {
+                settle(&stream);
+                return (stream, from);
+            }
+            // The peer has left before it was let in.
+            Err(error) if error.raw_os_error() == Some(libc::ECONNABORTED) => {}
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+impl Gateway {
+    /// Asks the supervisor for sockets where few are left.
+    pub fn ask_for_sockets(&self) {
+        if let Some((v4, v6)) = self.sockets.wanted(Instant::now()) {
+            self.tell(&Word::Sockets(v4, v6));
+        }
+    }
+
+    /// A socket of the jail's network.
+    pub async fn socket(&self, v6: bool) -> Option<OwnedFd> {
+        let taken = self.sockets.take(v6, || self.ask_for_sockets()).await;
+        self.ask_for_sockets();
+        taken
+    }
+}

@@ -1,0 +1,348 @@
+//! The supervisor's side of the gateway: sockets of the jail's network for it, its words for the record, and the
+//! connects that go around it.
+#![forbid(unsafe_code)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::events::{Connection, Denial, Event, Flows, Ledger, Query, Sink, Verdict, Visitor};
+use crate::gateway::address;
+use crate::gateway::policy::screen_address;
+use crate::gateway::word::{Word, beside};
+use crate::launch::GatewayProcess;
+use crate::plan::{AddressLine, NetworkPlan};
+use crate::sys::{channel, socket};
+
+/// The gateway as the supervisor knows it.
+pub struct Line {
+    process: GatewayProcess,
+    addresses: Vec<AddressLine>,
+    names: BTreeMap<IpAddr, (String, Vec<u16>)>,
+    stand_ins: BTreeSet<SocketAddr>,
+    /// Where the gateway answers for names.
+    stubs: Vec<SocketAddr>,
+    flows: Flows,
+    /// What the world, or the program itself, has to answer for.
+    failures: Ledger,
+}
+
+/// Listeners that stand in for single addresses of the profile's ranges.
+const MAX_STAND_INS: usize = 1024;
+/// How long the gateway may take to tell of the connections that the jail's end has ended.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+/// Records that are read before others have their turn.
+const AT_ONCE: usize = 64;
+/// How many times that many are read before a connect is judged: more than the channel holds.
+const CATCH_UP: usize = 16;
+
+/// Where the connect that waits is going.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// The jail itself, a host or an address of the profile: others record it.
+    Known,
+    /// An address of the profile for which nothing stands in yet.
+    Awaited,
+    /// A host, at a port that the profile does not name.
+    WrongPort(String),
+    /// An address that no name stands for.
+    Raw,
+}
+
+impl Line {
+    /// For a gateway that runs.
+    pub fn new(process: GatewayProcess, plan: &NetworkPlan) -> Line {
+        Line {
+            process,
+            addresses: plan.addresses.clone(),
+            names: BTreeMap::new(),
+            stand_ins: BTreeSet::new(),
+            stubs: plan.stubs.clone(),
+            flows: Flows::default(),
+            failures: Ledger::default(),
+        }
+    }
+
+    /// Readable when the gateway has something to say.
+    pub fn channel(&self) -> BorrowedFd<'_> {
+        self.process.channel.as_fd()
+    }
+
+    /// Readable when the gateway has ended.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.process.pidfd.as_fd()
+    }
+
+    /// Takes what the gateway has said: true where there may be more.
+    ///
+    /// # Errors
+    /// The gateway is gone, or talks nonsense.
+    pub fn listen(&mut self, ledger: &mut Ledger, sink: &mut Sink) -> Result<bool, Errno> {
+        for _ in 0..AT_ONCE {
+            match channel::receive(&self.process.channel) {
+                Ok((record, _)) if record.is_empty() => return Err(Errno::EPIPE),
+                Ok((record, _)) => {
+                    let word = serde_json::from_slice(&record).map_err(|_| Errno::EBADMSG)?;
+                    self.take(word, ledger, sink)?;
+                }
+                Err(Errno::EAGAIN | Errno::EINTR) => return Ok(false),
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(true)
+    }
+
+    fn take(&mut self, word: Word, ledger: &mut Ledger, sink: &mut Sink) -> Result<(), Errno> {
+        match word {
+            Word::Sockets(v4, v6) => {
+                for (v6, count) in [(false, v4), (true, v6)] {
+                    if count > 0 {
+                        self.make_sockets(v6, count)?;
+                    }
+                }
+            }
+            Word::Name(address, host, ports) => {
+                self.names.insert(address.into(), (host, ports));
+            }
+            Word::Connection(connection) if connection.verdict == Verdict::Allowed => {
+                self.flows.connection(connection, sink);
+            }
+            Word::Connection(connection) => {
+                let ledger = self.ledger_of(connection.verdict, ledger);
+                note_connection(connection, ledger, sink);
+            }
+            Word::Query(query) if query.verdict == Verdict::Allowed => {
+                self.flows.query(query, sink);
+            }
+            Word::Query(query) => {
+                let ledger = self.ledger_of(query.verdict, ledger);
+                note_query(query, ledger, sink);
+            }
+            Word::Visitor(visitor) => {
+                let ledger = self.ledger_of(visitor.verdict, ledger);
+                note_visitor(visitor, ledger, sink);
+            }
+            Word::Lost(address) => {
+                self.stand_ins.remove(&address);
+            }
+            Word::Missed(missed) => {
+                ledger.miss(missed.denied);
+                sink.skip(missed.lines);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the world answers for is kept apart from what the profile does.
+    fn ledger_of<'l>(&'l mut self, verdict: Verdict, denials: &'l mut Ledger) -> &'l mut Ledger {
+        match verdict {
+            Verdict::Failed => &mut self.failures,
+            _ => denials,
+        }
+    }
+
+    /// An answer without descriptors says that there are none to be had. The gateway asks again for what does not come.
+    fn make_sockets(&self, v6: bool, count: u8) -> Result<(), Errno> {
+        let count = usize::from(count).min(channel::MAX_DESCRIPTORS);
+        let made: Vec<OwnedFd> = (0..count).map_while(|_| socket::stream(v6).ok()).collect();
+        let numbers: Vec<i32> = made.iter().map(AsRawFd::as_raw_fd).collect();
+        let kind = if v6 { beside::V6 } else { beside::V4 };
+        match channel::send(&self.process.channel, &[kind], &numbers) {
+            Err(Errno::EAGAIN | Errno::ETOOMANYREFS) => Ok(()),
+            sent => sent,
+        }
+    }
+
+    /// A connect(2) that is about to go on, for the record. An address of the profile gets its stand-in first.
+    pub fn before_connect(&mut self, to: SocketAddr, ledger: &mut Ledger, sink: &mut Sink) {
+        let to = SocketAddr::new(to.ip().to_canonical(), to.port());
+        if self.destination(to) == Destination::Known {
+            return;
+        }
+        // A name that was answered a moment ago may not have been read of yet: it stands behind what else was said.
+        // A gateway that is gone is seen by the loop.
+        for _ in 0..CATCH_UP {
+            if self.destination(to) == Destination::Known
+                || !self.listen(ledger, sink).unwrap_or(false)
+            {
+                break;
+            }
+        }
+        let (host, (reason, allow)) = match self.destination(to) {
+            Destination::Known => return,
+            Destination::WrongPort(host) => {
+                let allow = format!("--allow {host}:{}", to.port());
+                (host, ("port not in the profile", allow))
+            }
+            Destination::Raw => (String::new(), why_raw(to)),
+            Destination::Awaited => match self.stand_in(to) {
+                Ok(()) => return,
+                Err(_) => {
+                    let reason = "nothing can stand in for this address";
+                    (String::new(), (reason, String::new()))
+                }
+            },
+        };
+        let event = Connection {
+            host,
+            port: to.port(),
+            address: to.ip().to_string(),
+            sent: 0,
+            received: 0,
+            ms: 0,
+            verdict: Verdict::Refused,
+            reason: reason.to_owned(),
+            rule: String::new(),
+            allow,
+            count: 1,
+        };
+        note_connection(event, ledger, sink);
+    }
+
+    /// Where a connect goes.
+    pub fn destination(&self, to: SocketAddr) -> Destination {
+        let own = to.ip().is_loopback() || to.ip().is_unspecified();
+        // Resolvers connect datagram sockets to port 0, to see which source address they would have.
+        if own || to.port() == 0 || self.stubs.contains(&to) || self.stand_ins.contains(&to) {
+            return Destination::Known;
+        }
+        match self.names.get(&to.ip()) {
+            Some((_, ports)) if ports.contains(&to.port()) => Destination::Known,
+            Some((host, _)) => Destination::WrongPort(host.clone()),
+            None => match screen_address(&self.addresses, to.ip(), to.port()) {
+                Ok(()) => Destination::Awaited,
+                Err(_) => Destination::Raw,
+            },
+        }
+    }
+
+    fn stand_in(&mut self, to: SocketAddr) -> Result<(), Errno> {
+        if self.stand_ins.len() >= MAX_STAND_INS {
+            return Err(Errno::ENOSPC);
+        }
+        let made = socket::stream(to.is_ipv6())?;
+        let listener = socket::listen_at(made, to)?;
+        let record = [&[beside::ADDRESS], to.to_string().as_bytes()].concat();
+        channel::send(&self.process.channel, &record, &[listener.as_raw_fd()])?;
+        self.stand_ins.insert(to);
+        Ok(())
+    }
+
+    /// The jail has ended, and its connections with it: the gateway says so of each, within this time. What is left
+    /// to tell is told; what failed is returned.
+    pub fn finish(mut self, ledger: &mut Ledger, sink: &mut Sink) -> Ledger {
+        let until = Instant::now() + LAST_WORDS;
+        // A gateway that cannot be told ends when this process does.
+        let _ = channel::send(&self.process.channel, &[beside::END], &[]);
+        // The gateway ends once it has told of them all; an error here means that it has.
+        while Instant::now() < until && self.wait_and_listen(until, ledger, sink).is_ok() {}
+        self.flows.settle(sink);
+        self.failures.settle(sink);
+        self.failures
+    }
+
+    fn wait_and_listen(
+        &mut self,
+        until: Instant,
+        ledger: &mut Ledger,
+        sink: &mut Sink,
+    ) -> Result<(), Errno> {
+        let left = until.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+        let mut waiting = [PollFd::new(self.channel(), PollFlags::POLLIN)];
+        poll(&mut waiting, timeout)?;
+        self.listen(ledger, sink).map(drop)
+    }
+}
+
+/// Why an address without a name is not reached, and what would allow it.
+fn why_raw(to: SocketAddr) -> (&'static str, String) {
+    let reason = match to.ip() {
+        metadata if address::metadata(metadata) => "raw address: the cloud's metadata service",
+        never if address::never(never) => "raw address: no host has it",
+        own if stands_for_names(own) => "raw address: it stands for a name, and none has it",
+        _ => {
+            let allow = format!("[net] addresses = [\"{to}\"]");
+            return ("raw address: no name stands for it", allow);
+        }
+    };
+    (reason, String::new())
+}
+
+/// 198.18.0.0/15, out of which names get their addresses: no profile line is for these.
+fn stands_for_names(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(v4) if matches!(v4.octets(), [198, 18 | 19, ..]))
+}
+
+fn note_query(query: Query, ledger: &mut Ledger, sink: &mut Sink) {
+    let denial = Denial::Name {
+        name: query.name.clone(),
+        reason: query.reason.clone(),
+        allow: query.allow.clone(),
+    };
+    ledger.note(denial, Event::Query(query), sink);
+}
+
+fn note_visitor(visitor: Visitor, ledger: &mut Ledger, sink: &mut Sink) {
+    let denial = Denial::Visitor {
+        to: visitor.to.clone(),
+        reason: visitor.reason.clone(),
+        allow: visitor.allow.clone(),
+    };
+    ledger.note(denial, Event::Visitor(visitor), sink);
+}
+
+fn note_connection(connection: Connection, ledger: &mut Ledger, sink: &mut Sink) {
+    let host = match connection.host.is_empty() {
+        true => connection.address.clone(),
+        false => connection.host.clone(),
+    };
+    let denial = Denial::Connection {
+        host,
+        port: connection.port,
+        reason: connection.reason.clone(),
+        allow: connection.allow.clone(),
+    };
+    ledger.note(denial, Event::Connection(connection), sink);
+}
+
+/// The internet address in the bytes of a `struct sockaddr`; `None` for other families.
+pub fn internet_address(bytes: &[u8]) -> Option<SocketAddr> {
+    let family = i32::from(u16::from_ne_bytes(*bytes.first_chunk()?));
+    let port = u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
+    match family {
+        libc::AF_INET => {
+            let address: [u8; 4] = *bytes.get(4..)?.first_chunk()?;
+            Some(SocketAddr::from((address, port)))
+        }
+        libc::AF_INET6 => {
+            let address: [u8; 16] = *bytes.get(8..)?.first_chunk()?;
+            Some(SocketAddr::from((address, port)))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::internet_address;
+
+    #[test]
+    fn addresses_are_read_from_their_bytes_and_nothing_else_is() {
+        let v4 = [2, 0, 1, 187, 192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(internet_address(&v4).unwrap().to_string(), "192.0.2.1:443");
+        let mut v6 = vec![10, 0, 0, 53, 9, 9, 9, 9];
+        v6.extend([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(
+            internet_address(&v6).unwrap().to_string(),
+            "[2001:db8::1]:53"
+        );
+        for short in [&v4[..7], &v6[..20], &[1, 0, 47], &[]] {
+            assert_eq!(internet_address(short), None, "{short:?}");
+        }
+    }
+}
