@@ -1,12 +1,14 @@
 //! The main job: the real Flowise in a jail, beside the real Flowise without one.
 //!
-//! Each version is started four times, one after the other, and everything is checked on those.
+//! Each version is started a few times, one after the other, and everything is checked on those.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)] // the comparison line is part of what these tests show
 
 #[path = "flowise/attacks.rs"]
 mod attacks;
 mod common;
+#[path = "flowise/inside.rs"]
+mod inside;
 mod kit;
 #[path = "flowise/measure.rs"]
 mod measure;
@@ -16,8 +18,14 @@ mod report;
 mod scenario;
 #[path = "flowise/server.rs"]
 mod server;
+#[path = "flowise/stand_in.rs"]
+mod stand_in;
 #[path = "flowise/trees.rs"]
 mod trees;
+#[path = "flowise/unlisted.rs"]
+mod unlisted;
+#[path = "flowise/world.rs"]
+mod world;
 
 use common::needs::{self, Need};
 use kit::scratch;
@@ -29,6 +37,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 const VERSIONS: [&str; 2] = ["3.1.4", scenario::VULNERABLE];
 
 fn main() -> std::process::ExitCode {
+    // What misses for it is said by the tests that need it.
+    world::enter();
     let code = needs::run(
         VERSIONS
             .iter()
@@ -49,7 +59,14 @@ fn of_version(version: &'static str) -> Vec<Trial> {
     for who in [Who::Ordinary, Who::Root] {
         let mut needed = vec![need("Flowise", &tree), need("node", &node)];
         needed.extend((who == Who::Root).then(needs::root));
-        for sentence in scenario::sentences(version, who) {
+        for (sentence, worldly) in scenario::sentences(version, who) {
+            let mut needed = needed.clone();
+            needed.extend(
+                worldly
+                    .then(|| [world::need(), stand_in::need()])
+                    .into_iter()
+                    .flatten(),
+            );
             let (report, tree, node) = (report.clone(), tree.clone(), node.clone());
             let run = move || {
                 let _alone = ONE_AT_A_TIME.lock();

@@ -8,13 +8,21 @@ mod common;
 mod flowise;
 #[path = "../kit/mod.rs"]
 mod kit;
+mod net;
 mod pairs;
+mod place;
 #[allow(dead_code)] // the tests look at more of it
 #[path = "../flowise/server.rs"]
 mod server;
 mod small;
+#[allow(dead_code)] // the same
+#[path = "../flowise/stand_in.rs"]
+mod stand_in;
 #[path = "../flowise/trees.rs"]
 mod trees;
+#[allow(dead_code)] // measured on the machine's own network
+#[path = "../flowise/world.rs"]
+mod world;
 
 use std::process::ExitCode;
 
@@ -40,6 +48,17 @@ fn main() -> ExitCode {
             eprintln!("{name}: not measured: {why}");
             code = ExitCode::FAILURE;
         }
+    }
+    let network: Vec<String> = chosen
+        .iter()
+        .filter(|c| *c == "net" || c.starts_with("net."))
+        .cloned()
+        .collect();
+    if !network.is_empty()
+        && let Err(why) = net::measure(&network)
+    {
+        eprintln!("net: not measured: {why}");
+        code = ExitCode::FAILURE;
     }
     kit::scratch::remove_shared();
     code

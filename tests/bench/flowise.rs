@@ -3,7 +3,8 @@
 use crate::kit::scratch::Scratch;
 use crate::kit::who::{Who, on_path};
 use crate::pairs::{Aim, Pairs};
-use crate::server::{Mock, Server, Site, Start, node_run, node_script};
+use crate::server::{Net, Server, Site, Start, node_run, node_script};
+use crate::stand_in::Mock;
 use crate::trees;
 use std::path::Path;
 use std::process::Command;
@@ -15,12 +16,13 @@ const SECONDS: &str = "4";
 
 /// Both run at the same time and are loaded in turn.
 pub fn throughput(version: &str, pairs: usize) -> Result<()> {
-    let mock = Mock::start();
+    let mock = Mock::start()?;
     let scratch = Scratch::new();
     let site = Site {
         install: trees::tree(version)?,
         node: trees::node()?,
         mock_port: mock.port,
+        ca: None,
     };
     let start = |name: &str, jailed: bool| {
         scratch.dir_of(Who::Ordinary, name);
@@ -28,7 +30,7 @@ pub fn throughput(version: &str, pairs: usize) -> Result<()> {
         let start = Start {
             name,
             who: Who::Ordinary,
-            jailed,
+            jail: jailed.then_some(Net::Private),
             data: &data,
         };
         let server = Server::start(&site, &scratch, &start)?;

@@ -60,6 +60,19 @@ impl Pairs {
         Interval::of(self.a.iter().zip(&self.b).map(|(a, b)| a / b).collect())
     }
 
+    /// First minus second, pair by pair, beside the most that it should be.
+    pub fn print_difference(&self, what: &str, unit: &str, most: f64) {
+        let differences = self.a.iter().zip(&self.b).map(|(a, b)| a - b).collect();
+        let more = Interval::of(differences);
+        println!(
+            "{what:<42} {:+.3} [{:+.3}, {:+.3}] {unit}{}",
+            more.median,
+            more.low,
+            more.high,
+            Aim::AtMost(most).verdict(&more)
+        );
+    }
+
     /// One line: both sides with their unit, the ratio, and how it stands to an aim.
     pub fn print(&self, what: &str, sides: [&str; 2], unit: &str, aim: Option<Aim>) {
         let (a, b, ratio) = (self.first(), self.second(), self.ratio());

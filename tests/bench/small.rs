@@ -48,11 +48,16 @@ fn cpu(command: &mut Command) -> Result<f64> {
 }
 
 /// /bin/true: with every layer, without a jail, and in bubblewrap with the same binds and the same network: the
-/// host's, as jails have it until the gateway comes, and an empty one, as `base` has it.
+/// host's, and an empty one, as `base` has it. With a gateway it is compared to the empty one: bubblewrap has no
+/// other.
 pub fn start_and_end() -> Result<()> {
     let scratch = Scratch::new();
-    let text = "extends = [\"base\"]\n[net]\nenabled = true\n[promises]\negress = \"off\"\ningress = \"off\"\n";
-    let shared = scratch.file("shared.toml", text).display().to_string();
+    let gateway = "extends = [\"base\"]\n[net]\nenabled = true\n";
+    let shared = format!(
+        "{gateway}[layers]\nnet = \"off\"\n[promises]\negress = \"off\"\ningress = \"off\"\n"
+    );
+    let shared = scratch.file("shared.toml", &shared).display().to_string();
+    let gateway = scratch.file("gateway.toml", gateway).display().to_string();
     let plain = || wall(&mut quiet(Path::new("/bin/true"), &[]));
     Pairs::measure(200, || jailed(&shared), plain)?.print(
         "start+end of /bin/true, plain spawn",
@@ -68,6 +73,7 @@ pub fn start_and_end() -> Result<()> {
     let networks = [
         (shared.as_str(), "the host's network", true),
         ("base", "an empty network", false),
+        (&gateway, "empty, gateway", false),
     ];
     for (profile, network, share) in networks {
         let words = bwrap_words(&parts, share);

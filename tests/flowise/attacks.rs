@@ -1,6 +1,7 @@
 //! The public attacks on 3.0.5, each a script that prints one verdict.
 
-use super::server::{Server, node_run, node_script};
+use super::server::{SECRET, Server, free_port, node_run, node_script};
+use super::world;
 use crate::kit::jail::{events, is};
 use crate::kit::{self, Check, ensure};
 use serde_json::Value;
@@ -12,8 +13,14 @@ use std::time::Duration;
 enum Proof {
     /// A denied-exec event whose argv has this word.
     Event(&'static str),
-    /// The errno that the attacker's JavaScript got.
+    /// The errno that the attacker's JavaScript got: one of a file's.
     Errno,
+    /// One of a connection's.
+    Connect,
+    /// The same, and an event of a refused connection to the attacker's address.
+    Raw,
+    /// The environment as the attacker saw it: what Flowise needs.
+    Environment,
 }
 
 /// One attack: its name in test names, its script, its mode, and what proves a denial.
@@ -23,47 +30,76 @@ pub struct Attack {
     script: &'static str,
     mode: &'static str,
     proof: Proof,
+    /// Whether it needs a world of the tests' own.
+    pub worldly: bool,
 }
 
 const A01: &str = "attacks/a01-59528-custommcp-function-eval.mjs";
 
 /// The attacks that are tried, in this order.
-pub const ATTACKS: [Attack; 6] = [
+pub const ATTACKS: [Attack; 9] = [
     Attack {
         name: "a01 exec",
         script: A01,
         mode: "exec",
         proof: Proof::Event("id >"),
+        worldly: false,
     },
     Attack {
         name: "a01 execfile",
         script: A01,
         mode: "execfile",
         proof: Proof::Event("a01-execfile"),
+        worldly: false,
     },
     Attack {
         name: "a01 write",
         script: A01,
         mode: "write",
         proof: Proof::Errno,
+        worldly: false,
     },
     Attack {
         name: "a01 read",
         script: A01,
         mode: "read",
         proof: Proof::Errno,
+        worldly: false,
+    },
+    Attack {
+        name: "a01 connect to loopback",
+        script: A01,
+        mode: "connect",
+        proof: Proof::Connect,
+        worldly: false,
+    },
+    Attack {
+        name: "a01 connect to the world",
+        script: A01,
+        mode: "connect",
+        proof: Proof::Raw,
+        worldly: true,
+    },
+    Attack {
+        name: "a01 env",
+        script: A01,
+        mode: "env",
+        proof: Proof::Environment,
+        worldly: false,
     },
     Attack {
         name: "a02",
         script: "attacks/a02-8943-custommcp-stdio-command.mjs",
         mode: "",
         proof: Proof::Event("/a02"),
+        worldly: false,
     },
     Attack {
         name: "a12",
         script: "attacks/a12-41268-overrideconfig-unauth.mjs",
         mode: "",
         proof: Proof::Errno,
+        worldly: false,
     },
 ];
 
@@ -94,12 +130,25 @@ impl Attack {
             ("--xmarks", &places.xmarks),
             ("--xmarks-in", &places.xmarks_inside),
         ];
+        let host = if self.worldly {
+            world::ATTACKER
+        } else {
+            "127.0.0.1"
+        };
+        command
+            .args(["--lhost", host, "--lport", &free_port().to_string()])
+            .args(["--secret", SECRET.0]);
         for (flag, path) in paths {
             command.arg(flag).arg(path);
         }
         let (_, said) = node_run(&mut command);
         let verdict = said.lines().last().unwrap_or_default();
         serde_json::from_str(verdict).map_err(|_| format!("no verdict: {said}"))
+    }
+
+    /// Whether what it needs is there.
+    pub fn can_run(&self) -> bool {
+        !self.worldly || world::is_own()
     }
 
     /// Bare, the attack must work: otherwise its denial in a jail proves nothing.
@@ -116,17 +165,45 @@ impl Attack {
         ensure(verdict["result"] == "blocked", || {
             format!("jailed: {verdict}")
         })?;
+        let got = verdict["errno"].as_str().unwrap_or_default();
+        let one_of = |all: &[&str]| {
+            ensure(all.contains(&got), || {
+                format!("the attacker got {got:?}, none of {all:?}: {verdict}")
+            })
+        };
         match self.proof {
-            Proof::Errno => {
-                let errno = verdict["errno"].as_str().unwrap_or_default();
-                ensure(
-                    ["ENOENT", "EACCES", "EPERM", "EROFS"].contains(&errno),
-                    || format!("the attacker got {errno:?}, not a file's errno: {verdict}"),
-                )
+            Proof::Errno => one_of(&["ENOENT", "EACCES", "EPERM", "EROFS"]),
+            Proof::Connect => one_of(&["ECONNREFUSED", "EACCES"]),
+            Proof::Raw => {
+                one_of(&["ENETUNREACH", "ECONNREFUSED", "EACCES"])?;
+                denied_connection(&server.events, world::ATTACKER)
+            }
+            Proof::Environment => {
+                let names: Vec<&str> = got.split(',').collect();
+                let needed = ["HOME", "LOG_PATH", "PORT"];
+                ensure(needed.iter().all(|name| names.contains(name)), || {
+                    format!("Flowise's own environment is {got:?}")
+                })
             }
             Proof::Event(word) => denied_exec(&server.events, word),
         }
     }
+}
+
+/// Waits for an event of a refused connection to that address, which no name stands for.
+fn denied_connection(file: &Path, address: &str) -> Check {
+    let fits = |event: &Value| {
+        let line = event["allow"].as_str().unwrap_or_default();
+        is(event, "connection")
+            && event["verdict"] == "refused"
+            && event["address"] == address
+            && event["host"] == ""
+            && line.contains(address)
+    };
+    let found = kit::wait_for(Duration::from_secs(3), || {
+        events(file).ok()?.iter().any(fits).then_some(())
+    });
+    found.ok_or_else(|| format!("no event of {address}: {:?}", events(file)))
 }
 
 /// Waits for an event of a refused exec that names path and argv.

@@ -58,12 +58,22 @@ impl Numbers {
 }
 
 /// A conversation chain whose LLM is the mock, made by the smoke test's own means.
-fn make_flow(server: &Server, mock: &str, state: &Path) -> Result<String, String> {
+pub fn make_flow(server: &Server, mock: &str, state: &Path) -> Result<String, String> {
+    make_flow_with(server, mock, state, &[])
+}
+
+/// The same with more flags of the smoke test.
+pub fn make_flow_with(
+    server: &Server,
+    mock: &str,
+    state: &Path,
+    more: &[&str],
+) -> Result<String, String> {
     let mut smoke = node_script("smoke.mjs");
     smoke
         .arg(&server.base)
         .args(["--mock", mock, "--keep", "--only", "chatflow-create"]);
-    let (code, said) = node_run(smoke.arg("--state").arg(state));
+    let (code, said) = node_run(smoke.arg("--state").arg(state).args(more));
     let text = std::fs::read_to_string(state).unwrap_or_default();
     let state: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let flow = state["cf"].as_str().map(str::to_owned);

@@ -1,5 +1,7 @@
 //! One Flowise that runs: bare, or in a jail.
 
+use super::stand_in::TIKTOKEN_HOST;
+use super::world;
 use crate::common::start::finish;
 use crate::kit::jail::{self, Ended, Jail};
 use crate::kit::procs::{self, Proc};
@@ -25,8 +27,10 @@ pub struct Site {
     pub install: PathBuf,
     /// The interpreter.
     pub node: PathBuf,
-    /// The mock LLM's port on loopback.
+    /// The mock LLM's port.
     pub mock_port: u16,
+    /// The CA's certificate, where something stands in for the world's HTTPS.
+    pub ca: Option<PathBuf>,
 }
 
 /// A Flowise that answers.
@@ -48,11 +52,35 @@ pub struct Start<'a> {
     pub name: &'a str,
     /// Started by whom.
     pub who: Who,
-    /// In a jail or not.
-    pub jailed: bool,
+    /// In a jail, and with which network, or not.
+    pub jail: Option<Net>,
     /// The directory called `.flowise`.
     pub data: &'a Path,
 }
+
+/// What a jail may reach of the world.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Net {
+    /// The LLM at a public address, as far as the tests have a world of their own: `--allow`.
+    Public,
+    /// The LLM on the machine's loopback: `--allow-private`.
+    Private,
+    /// mock.test and tiktoken.pages.dev have lost their lines; the LLM is also called model.test, which has one.
+    Unlisted,
+}
+
+impl Net {
+    /// Where the LLM is.
+    pub fn address(self) -> &'static str {
+        match self {
+            Self::Public | Self::Unlisted if world::is_own() => world::MOCK,
+            _ => "127.0.0.1",
+        }
+    }
+}
+
+/// A secret of the starter's that no profile passes on.
+pub const SECRET: (&str, &str) = ("AWS_SECRET_ACCESS_KEY", "DECOY-SECRET-4343");
 
 impl Server {
     /// Starts Flowise and waits for its first pong.
@@ -61,17 +89,17 @@ impl Server {
         let events = scratch
             .dir_of(start.who, "events")
             .join(format!("{}.jsonl", start.name));
-        let mut command = if start.jailed {
-            jailed(site, start, port, &events)
-        } else {
-            bare(site, start, port)
+        let mut command = match start.jail {
+            Some(net) => jailed(site, scratch, start, net, port, &events),
+            None => bare(site, start, port),
         };
+        command.env(SECRET.0, SECRET.1);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let begun = Instant::now();
         let mut jail = Jail::start(scratch, start.name, command);
         wait_for_pong(&mut jail, port).map_err(|e| format!("{}: {e}", start.name))?;
         let ready = begun.elapsed();
-        let node = if start.jailed {
+        let node = if start.jail.is_some() {
             jail.program()?
         } else {
             procs::get(jail.pid()).ok_or("bare node is gone")?
@@ -122,15 +150,34 @@ fn bare(site: &Site, start: &Start, port: u16) -> Command {
 }
 
 /// The same below flowjail: the main job as a person would type it.
-fn jailed(site: &Site, start: &Start, port: u16, events: &Path) -> Command {
+fn jailed(
+    site: &Site,
+    scratch: &Scratch,
+    start: &Start,
+    net: Net,
+    port: u16,
+    events: &Path,
+) -> Command {
     let set = |name: &str, value: &Path| format!("{name}={}", value.display());
-    let mut command = jail::flowjail(start.who, &["run", "--profile", "flowise"]);
+    let mut command = jail::flowjail(start.who, &["run", "--profile"]);
     command
+        .arg(profile(site, scratch, start.name, net))
         .args(["--name", start.name])
         .args(["--set", &set("data", start.data)])
-        .args(["--add-host", "mock.test=127.0.0.1"])
-        .args(["--allow-private", &format!("mock.test:{}", site.mock_port)])
-        .args(["--publish", &format!("127.0.0.1:{port}")])
+        .args(reach(site, net))
+        .args(["--publish", &format!("127.0.0.1:{port}")]);
+    if world::is_own() {
+        command
+            .args(["--publish", &format!("{}:{port}", world::PUBLISHED)])
+            .args([
+                "--add-host",
+                &format!("{TIKTOKEN_HOST}={}", world::TIKTOKEN),
+            ]);
+    }
+    if let Some(ca) = &site.ca {
+        command.env("NODE_EXTRA_CA_CERTS", ca);
+    }
+    command
         .arg("--events")
         .arg(events)
         .arg("--")
@@ -138,6 +185,37 @@ fn jailed(site: &Site, start: &Start, port: u16, events: &Path) -> Command {
         .arg(site.install.join("node_modules/flowise/bin/run"))
         .arg("start");
     command
+}
+
+/// The flags about the LLM.
+fn reach(site: &Site, net: Net) -> Vec<String> {
+    let port = site.mock_port;
+    let address = net.address();
+    let allow = match address {
+        world::MOCK => "--allow",
+        _ => "--allow-private",
+    };
+    let host = |name: &str| ["--add-host".to_owned(), format!("{name}={address}")];
+    let line = |name: &str| [allow.to_owned(), format!("{name}:{port}")];
+    match net {
+        Net::Unlisted => [host("mock.test"), host("model.test"), line("model.test")].concat(),
+        _ => [host("mock.test"), line("mock.test")].concat(),
+    }
+}
+
+/// The profile: flowise as it is, or with the tests' CA and without tiktoken.
+fn profile(site: &Site, scratch: &Scratch, name: &str, net: Net) -> PathBuf {
+    let Some(ca) = &site.ca else {
+        return "flowise".into();
+    };
+    let mut text = format!(
+        "extends = [\"flowise\"]\n\n[files]\nread = [{{ path = \"{}\", why = \"the CA of the tests\" }}]\n",
+        ca.display()
+    );
+    if net == Net::Unlisted {
+        text += &format!("\n[remove]\nnet.allow = [\"{TIKTOKEN_HOST}\"]\n");
+    }
+    scratch.file(&format!("{name}.toml"), &text)
 }
 
 /// A port that nobody holds at this moment.
@@ -177,37 +255,6 @@ fn pong(port: u16) -> bool {
     stream.write_all(request.as_bytes()).is_ok()
         && stream.read_to_string(&mut answer).is_ok()
         && answer.ends_with("pong")
-}
-
-/// The mock LLM on loopback, ended with the value.
-pub struct Mock {
-    child: std::process::Child,
-    /// Where it listens.
-    pub port: u16,
-}
-
-impl Mock {
-    /// Starts it on a free port.
-    pub fn start() -> Self {
-        let port = free_port();
-        let child = node_script("mock-llm.mjs")
-            .arg(port.to_string())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("mock-llm");
-        kit::wait_for(Duration::from_secs(20), || {
-            TcpStream::connect(("127.0.0.1", port)).ok()
-        })
-        .expect("the mock LLM listens");
-        Self { child, port }
-    }
-}
-
-impl Drop for Mock {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// `node tests/flowise/NAME`, on the tester's side.

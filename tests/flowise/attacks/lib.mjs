@@ -1,5 +1,5 @@
 // shared helpers. Loopback only: refuses any other base URL.
-import fs from 'node:fs'; import path from 'node:path'
+import fs from 'node:fs'; import net from 'node:net'; import path from 'node:path'
 const av = process.argv.slice(2); export const opt = (k, d) => { const i = av.indexOf('--' + k); return i < 0 ? d : av[i + 1] }; export const flag = k => av.includes('--' + k)
 export const B = (av[0] && !av[0].startsWith('--') ? av[0] : 'http://127.0.0.1:3005').replace(/\/$/, '')
 if (!/^http:\/\/(127\.|localhost|\[::1\])/.test(B)) { console.error('loopback only'); process.exit(2) }
@@ -8,6 +8,7 @@ export const EMAIL = opt('email', 'admin@example.com'), PW = opt('password', 'Pa
 // for acts whose proof is that a program ran: a mark in a private /tmp would read as blocked although it ran.
 export const MARKS = opt('marks', '/var/tmp/flowise-marks'); fs.mkdirSync(MARKS, { recursive: true }); try { fs.chmodSync(MARKS, 0o777) } catch { }
 export const DECOY = opt('decoy', '/var/tmp/flowise-decoy/secret.txt')
+export const LHOST = opt('lhost', '127.0.0.1'), LPORT = +opt('lport', '18999'), SECRET = opt('secret', 'SECRET')      // a listener as Flowise sees it; a variable's name
 export const jar = new Map(); export let apiKey = opt('key', ''); export const setKey = k => (apiKey = k)
 export async function req(method, p, body, { key = false, anon = false, form = null, raw = false, timeout = 40000 } = {}) {
   const headers = {}; if (!anon) { if (key) headers.authorization = 'Bearer ' + apiKey; else { headers['x-request-from'] = 'internal'; headers.cookie = [...jar].map(([k, v]) => `${k}=${v}`).join('; ') } }
@@ -26,6 +27,8 @@ export const xmark = n => path.join(XM, n), xjail = n => path.join(XJ, n)
 export const seen = f => { try { return fs.readFileSync(f, 'utf8') } catch { return null } }
 export const rm = f => { try { fs.rmSync(f, { recursive: true }) } catch { } }
 export const sleep = ms => new Promise(r => setTimeout(r, ms))
+// A listener at LHOST:LPORT that leaves what anyone says to it in the file m, and nothing where nobody comes.
+export const listen = m => new Promise((res, rej) => { const s = net.createServer(c => { c.on('data', d => fs.appendFileSync(m, d)); c.on('error', () => { }) }); s.on('error', rej); s.listen(LPORT, LHOST, () => res(s)) })
 // JavaScript for the server process: does `js`, and leaves the errno that it got in the data directory.
 export const payload = (js, id) => `try{${js}}catch(e){process.mainModule.require('fs').writeFileSync('${xjail(id + '.errno')}',String(e.code||e.message))}`
 export function verdict(id, result, detail, errno = null) { console.log(JSON.stringify({ id, result, errno, detail: S(detail) })); process.exitCode = { EXPLOITED: 0, blocked: 3 }[result] ?? 4 }
