@@ -113,6 +113,10 @@ fn run(recipe: &Recipe, doors: Doors, its: OwnedFd) -> ! {
         recipe
             .page
             .announce(|page| page.gateway_ready.store(1, SeqCst));
+        // What it reads from now on is hostile: the status of the jail is not its to write.
+        if recipe.page.seal().is_err() {
+            process::exit_now(FAILED);
+        }
     };
     let served = gateway::serve(plan, doors, its, ready);
     process::exit_now(if served.is_ok() { DONE } else { FAILED })

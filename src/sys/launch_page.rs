@@ -1,7 +1,8 @@
 //! Memory shared by the supervisor, init and the workload until it executes its program: how far
 //! each has come, why it stopped, the workload's filter, and the number of the listener descriptor.
 //!
-//! Only flowjail's own code writes it: the workload's mapping ends with execve, before hostile code runs.
+//! Only flowjail's own code writes it: the workload's mapping ends with execve, before hostile code runs, and the
+//! gateway's can only be read once it serves.
 
 use std::num::NonZeroUsize;
 use std::ops::Deref;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect};
 
 use super::notify::Instruction;
 
@@ -61,6 +62,13 @@ impl LaunchPage {
         page.listener.store(-1, Ordering::SeqCst);
         page.status.store(-1, Ordering::SeqCst);
         Ok(page)
+    }
+
+    /// From now on this process reads the page and no more (mprotect(2)): a store would end it.
+    pub fn seal(&self) -> Result<(), Errno> {
+        // SAFETY: the whole mapping, which stays mapped. Taking the right to write away invalidates no reference: the
+        // page is made of atomics, and a store that the kernel refuses ends the process.
+        unsafe { mprotect(self.0.cast(), size_of::<Words>(), ProtFlags::PROT_READ) }
     }
 
     /// Notes a step's failure and wakes everyone who waits; the first failure stays.
