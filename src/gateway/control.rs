@@ -123,13 +123,16 @@ fn state(gateway: &Gateway) -> State {
             .map(|line| line.port)
             .collect(),
     };
-    let connections = gateway.live.all().into_iter().map(|open| Flow {
-        host: open.host.clone(),
-        port: open.port,
-        address: open.address.borrow().clone(),
-        sent: open.count.sent.get(),
-        received: open.count.received.get(),
-        ms: open.since.elapsed().as_millis() as u64,
+    let connections = gateway.live.all().into_iter().map(|open| {
+        let (host, port) = open.target.shown();
+        Flow {
+            host,
+            port,
+            address: open.address.borrow().clone(),
+            sent: open.count.sent.get(),
+            received: open.count.received.get(),
+            ms: open.since.elapsed().as_millis() as u64,
+        }
     });
     State {
         schema: 1,

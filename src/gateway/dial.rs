@@ -57,7 +57,7 @@ pub async fn address(
 ) -> Result<TcpStream, Reason> {
     let ip = address.ip().to_canonical();
     *open.address.borrow_mut() = ip.to_string();
-    policy::screen_address(&gateway.plan.addresses, ip, address.port())?;
+    policy::screen_address(&gateway.plan.addresses, SocketAddr::new(ip, address.port()))?;
     race(gateway, &[ip], address.port()).await
 }
 

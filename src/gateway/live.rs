@@ -16,10 +16,6 @@ use crate::profile::NetLimits;
 /// One connection out of the jail, from its accept to its end.
 #[derive(Debug)]
 pub struct Open {
-    /// The host, or the address where no name stands for it.
-    pub host: String,
-    /// The port.
-    pub port: u16,
     /// The address dialled; empty until there is one.
     pub address: RefCell<String>,
     /// Bytes.
@@ -88,7 +84,6 @@ impl Live {
 
     /// Opens a connection, unless there are as many as there may be.
     pub fn open(&self, target: &Rc<Target>) -> Result<(u64, Rc<Open>), Reason> {
-        let (host, port) = target.shown();
         let mut open = self.open.borrow_mut();
         if open.len() >= self.limits.connections as usize {
             return Err(Reason::TooMany);
@@ -100,8 +95,6 @@ impl Live {
         }
         *of_host += 1;
         let connection = Rc::new(Open {
-            host,
-            port,
             target: Rc::clone(target),
             address: RefCell::default(),
             count: Count::default(),

@@ -67,9 +67,7 @@ impl Target {
             Target::Host(_, line) => line.origin.clone(),
             Target::Address(address) => {
                 let mut lines = gateway.plan.addresses.iter();
-                let named = lines.find(|line| {
-                    line.port == address.port() && line.network.contains(address.ip())
-                });
+                let named = lines.find(|line| line.names(*address));
                 named.map_or(String::new(), |line| line.origin.clone())
             }
         }
@@ -104,12 +102,7 @@ async fn serve(gateway: Rc<Gateway>, near: TcpStream, target: Rc<Target>) {
     });
     let event = match came_to {
         Ok(()) => event,
-        Err(reason) => Connection {
-            verdict: reason.verdict(),
-            reason: reason.to_string(),
-            allow: reason.allow(&event.host, event.port),
-            ..event
-        },
+        Err(reason) => because(&reason, event),
     };
     gateway.tell(&Word::Connection(event));
 }
@@ -125,35 +118,42 @@ pub fn left_open(gateway: &Gateway, open: &Open) -> Connection {
 /// What a connection has come to by now.
 fn so_far(gateway: &Gateway, open: &Open) -> Connection {
     Connection {
-        host: open.host.clone(),
-        port: open.port,
         address: open.address.borrow().clone(),
         sent: open.count.sent.get(),
         received: open.count.received.get(),
         ms: open.since.elapsed().as_millis() as u64,
-        verdict: Verdict::Allowed,
-        reason: String::new(),
-        rule: open.target.rule(gateway),
-        allow: String::new(),
-        count: 1,
+        ..begun(&open.target, gateway)
     }
 }
 
 /// A connection that came to nothing.
 pub fn failed(target: &Target, gateway: &Gateway, reason: &Reason) -> Connection {
+    because(reason, begun(target, gateway))
+}
+
+fn begun(target: &Target, gateway: &Gateway) -> Connection {
     let (host, port) = target.shown();
     Connection {
-        allow: reason.allow(&host, port),
         host,
         port,
         address: String::new(),
         sent: 0,
         received: 0,
         ms: 0,
+        verdict: Verdict::Allowed,
+        reason: String::new(),
+        rule: target.rule(gateway),
+        allow: String::new(),
+        count: 1,
+    }
+}
+
+fn because(reason: &Reason, event: Connection) -> Connection {
+    Connection {
         verdict: reason.verdict(),
         reason: reason.to_string(),
-        rule: target.rule(gateway),
-        count: 1,
+        allow: reason.allow(&event.host, event.port),
+        ..event
     }
 }
 

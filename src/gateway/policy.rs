@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::address;
 use super::pattern;
@@ -88,11 +88,9 @@ pub fn line_of_records<'p>(plan: &'p NetworkPlan, name: &str) -> Option<&'p Host
 
 /// Whether an address may be dialled without a name: a line names it, and what no name may lead to by what a name
 /// server says, no wide range leads to either.
-pub fn screen_address(lines: &[AddressLine], address: IpAddr, port: u16) -> Result<(), Reason> {
-    let mut named = lines
-        .iter()
-        .filter(|line| line.port == port && line.network.contains(address))
-        .peekable();
+pub fn screen_address(lines: &[AddressLine], to: SocketAddr) -> Result<(), Reason> {
+    let address = to.ip();
+    let mut named = lines.iter().filter(|line| line.names(to)).peekable();
     if named.peek().is_none() {
         return Err(Reason::NotInProfile);
     }

@@ -1,18 +1,18 @@
 //! The gateway's process: forked while the supervisor is still in the host's network.
 #![forbid(unsafe_code)]
 
-use std::fs::OpenOptions;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::Ordering::SeqCst;
 
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
 use super::confine;
 use super::recipe::{GatewayProcess, Recipe};
+use super::unfinished::Unfinished;
 use crate::gateway::word::beside;
 use crate::gateway::{self, Doors};
 use crate::layers::network;
@@ -21,8 +21,8 @@ use crate::plan::{NetworkPlan, Runner, Step};
 use crate::sys::process::{self, Forked};
 use crate::sys::{channel, socket};
 
-/// A gateway that is killed and reaped unless the launch comes to its end.
-pub struct Starting(Option<GatewayProcess>);
+/// A gateway whose launch is not over, and the supervisor's end of their channel.
+pub struct Starting(Option<(Unfinished, OwnedFd)>);
 
 impl Starting {
     /// None: the jail has no network of its own.
@@ -35,10 +35,7 @@ impl Starting {
         let (own, its) = channel::pair()?;
         match process::fork(0)? {
             Forked::Child => run(recipe, doors, its),
-            Forked::Parent { pidfd, .. } => Ok(Starting(Some(GatewayProcess {
-                pidfd,
-                channel: own,
-            }))),
+            Forked::Parent { pidfd, .. } => Ok(Starting(Some((Unfinished::of(pidfd), own)))),
         }
     }
 
@@ -46,7 +43,7 @@ impl Starting {
     pub fn make_network(&self, plan: &NetworkPlan) -> Result<(), Errno> {
         network::leave()?;
         network::prepare()?;
-        let Some(process) = &self.0 else {
+        let Some((_, channel)) = &self.0 else {
             return Ok(());
         };
         for (index, at) in plan.stubs.iter().enumerate() {
@@ -58,33 +55,21 @@ impl Starting {
                 made => made?,
             };
             let numbers = both.each_ref().map(AsRawFd::as_raw_fd);
-            channel::send(&process.channel, &[beside::STUB], &numbers)?;
+            channel::send(channel, &[beside::STUB], &numbers)?;
         }
         Ok(())
     }
 
     /// Whether it has ended.
     pub fn ended(&self) -> bool {
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        self.0.as_ref().is_some_and(|process| {
-            let state = waitid(Id::PIDFd(process.pidfd.as_fd()), flags);
-            !matches!(state, Ok(WaitStatus::StillAlive))
-        })
+        self.0.as_ref().is_some_and(|(process, _)| process.ended())
     }
 
     /// The process, for the supervisor.
-    pub fn finished(mut self) -> Option<GatewayProcess> {
-        self.0.take()
-    }
-}
-
-impl Drop for Starting {
-    fn drop(&mut self) {
-        if let Some(process) = &self.0 {
-            // ESRCH: it ended by itself.
-            let _ = process::send_signal(&process.pidfd, Signal::SIGKILL);
-            let _ = waitid(Id::PIDFd(process.pidfd.as_fd()), WaitPidFlag::WEXITED);
-        }
+    pub fn finished(self) -> Option<GatewayProcess> {
+        let (process, channel) = self.0?;
+        let pidfd = process.finished()?;
+        Some(GatewayProcess { pidfd, channel })
     }
 }
 
@@ -126,8 +111,8 @@ fn run(recipe: &Recipe, doors: Doors, its: OwnedFd) -> ! {
 fn settle(recipe: &Recipe, doors: &Doors, its: &OwnedFd) -> Result<(), Errno> {
     setsid()?;
     die_with_supervisor(recipe.supervisor_pidfd.as_fd())?;
-    let null = OpenOptions::new().read(true).write(true).open("/dev/null");
-    let null = null.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    let null = open("/dev/null", flags, Mode::empty())?;
     dup2_stdin(&null)?;
     dup2_stdout(&null)?;
     dup2_stderr(&null)?;

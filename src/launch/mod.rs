@@ -6,6 +6,7 @@ mod gateway;
 mod init;
 mod recipe;
 mod start;
+mod unfinished;
 mod workload;
 
 use std::fmt;

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
-use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
 use super::gateway::Starting;
 use super::recipe::{Recipe, own_instructions};
+use super::unfinished::Unfinished;
 use super::{Failure, Launched, confine, init};
 use crate::gateway::Doors;
 use crate::layers::{caps, ids, mounts};
@@ -58,7 +58,7 @@ pub fn launch(plan: &Plan, doors: Option<Doors>) -> Result<Launched, Failure> {
     };
     // init shares this process's descriptor table and closes the trees in it.
     std::mem::forget(trees);
-    let jail = Unfinished(Some(pidfd));
+    let jail = Unfinished::of(pidfd);
     supervised(&recipe, Step::MapIds, || {
         ids::resume(&plan.ids)?;
         ids::write_maps(pid, &plan.ids)
@@ -68,7 +68,7 @@ pub fn launch(plan: &Plan, doors: Option<Doors>) -> Result<Launched, Failure> {
     supervised(&recipe, Step::Filter, || recipe.make_filter())?;
     supervised(&recipe, Step::MemfdNoexec, || {
         if plan.memfd_noexec() {
-            jail.refuse_memfd_exec(&recipe.supervisor_pidfd)
+            refuse_memfd_exec(&jail, &recipe.supervisor_pidfd)
         } else {
             Ok(())
         }
@@ -179,35 +179,16 @@ struct Both<'a> {
     gateway: &'a Starting,
 }
 
-/// A jail that is killed and reaped unless the launch comes to its end.
-struct Unfinished(Option<OwnedFd>);
-
-impl Unfinished {
-    fn finished(mut self) -> Option<OwnedFd> {
-        self.0.take()
-    }
-
-    fn ended(&self) -> bool {
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        self.0.as_ref().is_none_or(|pidfd| {
-            !matches!(
-                waitid(Id::PIDFd(pidfd.as_fd()), flags),
-                Ok(WaitStatus::StillAlive)
-            )
-        })
-    }
-
-    /// `vm.memfd_noexec` belongs to a pid namespace and takes the host's root in it to set: a process for it.
-    fn refuse_memfd_exec(&self, supervisor: &OwnedFd) -> Result<(), Errno> {
-        let pidfd = self.0.as_ref().ok_or(Errno::ESRCH)?;
-        // Of this process's children only; it stays where it is itself.
-        setns(pidfd, CloneFlags::CLONE_NEWPID)?;
-        // Not a copy of the descriptor table: one of what init has open for writing would keep its root busy.
-        let shared = CloneFlags::CLONE_FILES.bits() as u64;
-        let refused = process::fork(shared).and_then(|forked| reap(forked, mounts::memfd_noexec));
-        setns(supervisor, CloneFlags::CLONE_NEWPID)?;
-        refused
-    }
+/// `vm.memfd_noexec` belongs to a pid namespace and takes the host's root in it to set: a process for it.
+fn refuse_memfd_exec(jail: &Unfinished, supervisor: &OwnedFd) -> Result<(), Errno> {
+    let pidfd = jail.pidfd().ok_or(Errno::ESRCH)?;
+    // Of this process's children only; it stays where it is itself.
+    setns(pidfd, CloneFlags::CLONE_NEWPID)?;
+    // Not a copy of the descriptor table: one of what init has open for writing would keep its root busy.
+    let shared = CloneFlags::CLONE_FILES.bits() as u64;
+    let refused = process::fork(shared).and_then(|forked| reap(forked, mounts::memfd_noexec));
+    setns(supervisor, CloneFlags::CLONE_NEWPID)?;
+    refused
 }
 
 /// The child carries `act` out and ends with its errno, which is the parent's result.
@@ -220,16 +201,6 @@ fn reap(forked: Forked, act: impl FnOnce() -> Result<(), Errno>) -> Result<(), E
                 WaitStatus::Exited(_, errno) => Err(Errno::from_raw(errno)),
                 _ => Err(Errno::EINTR),
             }
-        }
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if let Some(pidfd) = &self.0 {
-            // ESRCH: it ended by itself.
-            let _ = process::send_signal(pidfd, Signal::SIGKILL);
-            let _ = waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED);
         }
     }
 }

@@ -62,9 +62,8 @@ pub fn resolve(
     let off = |layer| profile.layers_off.contains(&layer);
     let abi = host.landlock.ok().filter(|_| !off(Layer::Landlock))?;
     // A program reaches itself by its own port, as Flowise's flows do that call other flows.
-    let first = network::inner_port(profile);
     let port = |publish: &Publish| match network::is_own(profile, host) {
-        true => publish.to.or(first).unwrap_or(publish.address.port()),
+        true => network::led_to(profile, publish),
         false => publish.address.port(),
     };
     let own: Vec<u16> = profile

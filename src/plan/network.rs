@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::host::Host;
 use crate::profile::{
-    AddressRule, HostRule, Layer, NetLimits, Network, Profile, Protocol, Proxy, Sourced,
+    AddressRule, HostRule, Layer, NetLimits, Network, Profile, Protocol, Proxy, Publish, Sourced,
 };
 
 /// What the gateway goes by.
@@ -69,6 +69,13 @@ pub struct AddressLine {
     pub origin: String,
 }
 
+impl AddressLine {
+    /// Whether it allows this address.
+    pub fn names(&self, address: SocketAddr) -> bool {
+        self.port == address.port() && self.network.contains(address.ip())
+    }
+}
+
 /// An address that is served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PublishLine {
@@ -97,10 +104,9 @@ pub fn resolve(profile: &Profile, host: &Host) -> Option<NetworkPlan> {
     if !is_own(profile, host) {
         return None;
     }
-    let own = inner_port(profile);
     let publish = net.publish.iter().map(|entry| PublishLine {
         address: entry.value.address,
-        to: entry.value.to.or(own).unwrap_or(entry.value.address.port()),
+        to: led_to(profile, &entry.value),
         allow_from: entry.value.allow_from.clone(),
         proxy_from: entry.value.proxy_from.clone(),
     });
@@ -136,6 +142,12 @@ pub fn resolve(profile: &Profile, host: &Host) -> Option<NetworkPlan> {
 pub fn inner_port(profile: &Profile) -> Option<u16> {
     let first = &profile.net.publish.first()?.value;
     Some(first.to.unwrap_or(first.address.port()))
+}
+
+/// The jail's port that visitors of a published address are led to.
+pub fn led_to(profile: &Profile, publish: &Publish) -> u16 {
+    let own = publish.to.or_else(|| inner_port(profile));
+    own.unwrap_or(publish.address.port())
 }
 
 /// The address that the program is told to listen on. In a network of its own that is the loopback, of both

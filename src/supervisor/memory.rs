@@ -7,7 +7,7 @@ use std::io::IoSliceMut;
 use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
-use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::sys::uio::{RemoteIoVec, pread, process_vm_readv};
 use nix::unistd::Pid;
 
 /// Where flowjail's supervisor sees a process's memory: /proc is its root.
@@ -61,10 +61,8 @@ pub fn bytes<const N: usize>(pid: u32, at: u64, length: usize) -> Result<Vec<u8>
     if at_once == Ok(whole) {
         return Ok(room[..whole].to_vec());
     }
-    let wanted = &mut room[..whole];
-    let read = open(pid)?.read_at(wanted, at);
-    let length =
-        read.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    let place = i64::try_from(at).map_err(|_| Errno::EFAULT)?;
+    let length = pread(open(pid)?, &mut room[..whole], place)?;
     Ok(room[..length].to_vec())
 }
 

@@ -213,7 +213,7 @@ impl Line {
         match self.names.get(&to.ip()) {
             Some((_, ports)) if ports.contains(&to.port()) => Destination::Known,
             Some((host, _)) => Destination::WrongPort(host.clone()),
-            None => match screen_address(&self.addresses, to.ip(), to.port()) {
+            None => match screen_address(&self.addresses, to) {
                 Ok(()) => Destination::Awaited,
                 Err(_) => Destination::Raw,
             },
