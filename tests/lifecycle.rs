@@ -209,7 +209,7 @@ const EVENTS: [Test; 14] = [
         events::events_go_to_a_descriptor,
     ),
 ];
-const FAILURES: [Test; 7] = [
+const FAILURES: [Test; 8] = [
     (
         "runs behind a filter that hits nothing",
         fail_closed::runs_behind_a_filter_that_hits_nothing,
@@ -221,6 +221,10 @@ const FAILURES: [Test; 7] = [
     (
         "every step of a network fails closed",
         every_step::every_step_of_a_network_fails_closed,
+    ),
+    (
+        "every step of a bare jail fails closed",
+        every_step::every_step_of_a_bare_jail_fails_closed,
     ),
     (
         "missing Landlock is a refusal",

@@ -15,7 +15,7 @@ use crate::host;
 use crate::launch::Failure;
 use crate::plan::Plan;
 use crate::profile::Layer;
-use crate::sys::process;
+use crate::sys::{process, socket};
 
 /// Refuses what no jail may get as descriptor 0, 1 or 2, opens what `--events` names and what the gateway listens on,
 /// and closes the rest.
@@ -65,7 +65,7 @@ fn handed_over() -> Result<Vec<OwnedFd>, Stopped> {
 const MAX_HANDED_OVER: i32 = 64;
 
 /// A directory as descriptor 0, 1 or 2 would be a way out of the jail's root; a file that is open for reading and
-/// writing could be filled with code and mapped, past every noexec.
+/// writing could be filled with code and mapped, past every noexec; a socket of the host's network would go on reaching it.
 fn refuse_odd_descriptors() -> Result<(), Stopped> {
     for number in 0..=2 {
         let kind = process::kind_of(number).map_err(|errno| {
@@ -76,6 +76,8 @@ fn refuse_odd_descriptors() -> Result<(), Stopped> {
             "a directory: the jail could leave its root by it"
         } else if kind == libc::S_IFREG && process::reads_and_writes(number) {
             "a file open for reading and writing: the jail could map as code what it writes to it"
+        } else if kind == libc::S_IFSOCK && !socket::is_tied(number) {
+            "a socket that is not tied to one other end on this host: the jail could reach others by it"
         } else {
             continue;
         };

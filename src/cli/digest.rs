@@ -51,10 +51,12 @@ pub fn start(plan: &Plan, doors: Option<&Doors>) -> String {
             "flowjail: WARNING: {what}: {address} is a cloud's metadata service: it hands out the machine's credentials\n"
         );
     }
-    let warnings = plan
-        .notes
-        .iter()
-        .filter(|note| note.to_lowercase().starts_with("warning"));
+    let told = |note: &&String| {
+        let lower = note.to_lowercase();
+        // Whoever starts a container can still say how long it has.
+        lower.starts_with("warning") || lower.starts_with("stopping")
+    };
+    let warnings = plan.notes.iter().filter(told);
     warnings.for_each(|note| line += &format!("flowjail: {note}\n"));
     line
 }
@@ -183,6 +185,7 @@ fn describe(denial: &Denial) -> (String, String) {
 
 fn connection(host: &str, port: u16, reason: &str) -> String {
     let place = match host.contains(':') {
+        true if host.starts_with("unix:") => host.to_owned(),
         true => format!("[{host}]:{port}"),
         false => format!("{host}:{port}"),
     };

@@ -4,6 +4,7 @@
 mod check;
 mod descriptors;
 mod digest;
+mod health;
 mod net;
 mod plan;
 mod profiles;
@@ -38,6 +39,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Show the network of a running jail: open connections, names, counters.
     Net(net::NetArgs),
+    /// Ask a running jail's program whether it is well: 0 for a 2xx, 1 for anything else. For HEALTHCHECK and probes.
+    Health(health::HealthArgs),
     /// List the profiles that flowjail carries, or show one.
     Profiles(profiles::ProfilesArgs),
 }
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Net(args) => net::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Profiles(args) => profiles::run(&args),
     };
     ExitCode::from(code)

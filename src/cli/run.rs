@@ -85,7 +85,7 @@ pub fn jail(flags: &JailFlags, command: &[String]) -> Result<u8, Stopped> {
     say(digest::start(&plan, doors.as_ref()));
     let outcome = start(&plan, doors, sink).map_err(|failure| {
         terminal.restore();
-        Stopped(explain(&failure, &host))
+        Stopped(explain(&failure, &host, &plan))
     })?;
     terminal.restore();
     say(digest::end(&plan, &outcome));
@@ -132,8 +132,11 @@ fn start(plan: &Plan, doors: Option<Doors>, sink: Sink) -> Result<supervisor::Ou
 }
 
 /// A failed launch; where no namespaced jail can be had at all, that is a refusal with its usual causes.
-fn explain(failure: &Failure, host: &Host) -> u8 {
+fn explain(failure: &Failure, host: &Host, plan: &Plan) -> u8 {
     let code = fail(failure.exit, failure, None);
+    if plan.is_bare() {
+        return code;
+    }
     if failure.concerns_namespaces()
         && let Err(block) = host::probe_namespaces()
     {

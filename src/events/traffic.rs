@@ -1,6 +1,8 @@
 //! What passed between the jail and the world: names asked for, connections made, visitors.
 #![forbid(unsafe_code)]
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 /// Whether something was let through.
@@ -43,6 +45,28 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// One that was refused before it carried anything.
+    pub fn refused(
+        host: String,
+        to: Option<SocketAddr>,
+        reason: &str,
+        allow: String,
+    ) -> Connection {
+        Connection {
+            host,
+            port: to.map_or(0, |to| to.port()),
+            address: to.map_or(String::new(), |to| to.ip().to_string()),
+            sent: 0,
+            received: 0,
+            ms: 0,
+            verdict: Verdict::Refused,
+            reason: reason.to_owned(),
+            rule: String::new(),
+            allow,
+            count: 1,
+        }
+    }
+
     /// Adds what other connections carried.
     pub fn carry(&mut self, other: &Connection) {
         self.sent = self.sent.saturating_add(other.sent);

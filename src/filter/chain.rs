@@ -11,7 +11,7 @@ use seccompiler::{
 use super::assembler::{Assembler, Label};
 use super::error::Error;
 use super::insn::{AND, ARCH, Insn, JEQ, JGE, JGT, JSET, JUMP, LOAD, NR, RETURN, skips};
-use super::policy::{AUDIT_ARCH, width_bits};
+use super::policy::AUDIT_ARCH;
 use crate::syscalls::{Compare, Condition, Width};
 
 /// Stands where the own process id will be. No pid: the kernel's highest is 2^22.
@@ -76,7 +76,7 @@ fn condition(condition: &Condition) -> Result<SeccompCondition, seccompiler::Bac
         Width::Int => SeccompCmpArgLen::Dword,
         Width::Long => SeccompCmpArgLen::Qword,
     };
-    let all = width_bits(condition.width);
+    let all = condition.width.bits();
     let (operator, value) = match condition.compare {
         Compare::OwnPid => (SeccompCmpOp::Eq, u64::from(OWN_PID_MARK)),
         Compare::NotEqual => (SeccompCmpOp::Ne, condition.value),
@@ -113,7 +113,7 @@ fn without_masked_ne(all: &[Condition]) -> Vec<Vec<Condition>> {
 
 /// Whether a conjunction stays within [`MOST_ALTERNATIVES`].
 pub(super) fn is_small(all: &[Condition]) -> bool {
-    let choices = |c: &Condition| (c.mask & width_bits(c.width)).count_ones() as usize;
+    let choices = |c: &Condition| (c.mask & c.width.bits()).count_ones() as usize;
     let count = all
         .iter()
         .filter(|c| masked_ne(c))
@@ -123,12 +123,12 @@ pub(super) fn is_small(all: &[Condition]) -> bool {
 }
 
 fn masked_ne(condition: &Condition) -> bool {
-    let all = width_bits(condition.width);
+    let all = condition.width.bits();
     condition.compare == Compare::NotEqual && condition.mask & all != all
 }
 
 fn differing_bits(condition: &Condition) -> Vec<Condition> {
-    let kept = condition.mask & width_bits(condition.width);
+    let kept = condition.mask & condition.width.bits();
     (0..64)
         .map(|bit| 1u64 << bit)
         .filter(|bit| kept & bit != 0)

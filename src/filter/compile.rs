@@ -7,7 +7,7 @@ use super::assembler::{Assembler, Label};
 use super::chain::{self, Missed, OWN_PID_MARK};
 use super::error::Error;
 use super::insn::{ARCH, Action, Insn, JEQ, JGE, LOAD, NR};
-use super::policy::{AUDIT_ARCH, About, Otherwise, Policy, X32, width_bits};
+use super::policy::{AUDIT_ARCH, About, Otherwise, Policy, X32};
 use super::verify;
 use crate::syscalls::{Compare, Condition, Rule, Width, lookup};
 
@@ -122,7 +122,7 @@ fn check_rule(rule: &Rule) -> Result<(), Error> {
 
 /// Why a condition cannot be held. seccompiler would drop such bits and quietly match more.
 fn flaw(condition: &Condition) -> Option<&'static str> {
-    let all = width_bits(condition.width);
+    let all = condition.width.bits();
     let kept = condition.mask & all;
     let mark = u64::from(OWN_PID_MARK);
     match condition {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::insn::Action;
-use crate::syscalls::{Compare, Condition, Rule, Width};
+use crate::syscalls::Rule;
 
 /// The architecture that this binary is built for, as seccomp names it.
 pub const AUDIT_ARCH: u32 = if cfg!(target_arch = "x86_64") {
@@ -142,7 +142,7 @@ impl About<'_> {
         if call.arch != AUDIT_ARCH || (cfg!(target_arch = "x86_64") && call.nr >= X32) {
             return Action::Kill;
         }
-        let holds = |rule: &Rule| rule_holds(rule, call, own_pid);
+        let holds = |rule: &Rule| rule.holds(&call.args, own_pid);
         if let Some((_, errno)) = self.answer.iter().find(|(rule, _)| holds(rule)) {
             return Action::Errno(*errno);
         }
@@ -152,28 +152,5 @@ impl About<'_> {
         } else {
             self.otherwise.into()
         }
-    }
-}
-
-fn rule_holds(rule: &Rule, call: &Call, own_pid: u32) -> bool {
-    let holds = |condition: &Condition| condition_holds(condition, call, own_pid);
-    rule.when.is_empty() || rule.when.iter().any(|all| all.iter().all(holds))
-}
-
-fn condition_holds(condition: &Condition, call: &Call, own_pid: u32) -> bool {
-    let kept = width_bits(condition.width) & condition.mask;
-    let found = call.args[usize::from(condition.arg)] & kept;
-    match condition.compare {
-        Compare::Equal => found == condition.value,
-        Compare::NotEqual => found != condition.value,
-        Compare::OwnPid => found == u64::from(own_pid),
-    }
-}
-
-/// The bits of a register that the kernel acts on.
-pub(super) fn width_bits(width: Width) -> u64 {
-    match width {
-        Width::Int => u64::from(u32::MAX),
-        Width::Long => u64::MAX,
     }
 }

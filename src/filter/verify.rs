@@ -5,7 +5,7 @@ use super::compile::Program;
 use super::error::Error;
 use super::insn::{Action, Insn};
 use super::interpret::interpret;
-use super::policy::{AUDIT_ARCH, Call, Policy, X32, width_bits};
+use super::policy::{AUDIT_ARCH, Call, Policy, X32};
 use crate::syscalls::{Compare, Condition, Rule};
 
 /// Beyond the last number of any known kernel; a rule's number is in our table, so below.
@@ -75,7 +75,7 @@ pub fn probes(rule: &Rule, own_pid: u32) -> Vec<Call> {
 fn satisfying(all: &[Condition], rest: u64, own_pid: u32) -> [u64; 6] {
     let mut args = [rest; 6];
     for condition in all {
-        let kept = condition.mask & width_bits(condition.width);
+        let kept = condition.mask & condition.width.bits();
         let value = match condition.compare {
             Compare::Equal => condition.value,
             Compare::NotEqual => condition.value ^ lowest(kept),
@@ -89,7 +89,7 @@ fn satisfying(all: &[Condition], rest: u64, own_pid: u32) -> [u64; 6] {
 
 fn off_by_one(condition: &Condition, base: [u64; 6]) -> impl Iterator<Item = [u64; 6]> + use<> {
     let arg = usize::from(condition.arg);
-    let kept = condition.mask & width_bits(condition.width);
+    let kept = condition.mask & condition.width.bits();
     let good = base[arg];
     let highest = 1 << (63 - kept.leading_zeros());
     let flips = [

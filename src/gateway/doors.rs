@@ -13,13 +13,15 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{SockType, getsockopt, sockopt};
 
-use crate::plan::{NetworkPlan, PublishLine};
+use crate::plan::{NetworkPlan, PublishLine, are_one};
 use crate::sys::socket;
 
 /// The listeners.
 pub struct Doors {
     /// What is served.
     pub published: Vec<Door>,
+    /// Where the bare jail's connections are taken, on the loopback: its supervisor makes them.
+    pub inner: Vec<TcpListener>,
     /// For `flowjail net`.
     pub control: Option<UnixListener>,
     /// The name by which `flowjail net` finds this jail.
@@ -75,14 +77,24 @@ pub fn open(plan: &NetworkPlan, name: &str, passed: Vec<OwnedFd>) -> Result<Door
         };
         published.push(Door { listener, line });
     }
-    for line in lines {
-        let listener = publish(line.address)?;
+    // A bare jail's program has one listener for both families; where they are two lines it is IPv6's.
+    let pair = |line: &PublishLine| {
+        let other = |other: &&PublishLine| are_one(&line.address, &other.address);
+        plan.shared && plan.publish.iter().any(|line| other(&line))
+    };
+    let all = lines
+        .into_iter()
+        .filter(|line| line.address.is_ipv6() || !pair(line));
+    for line in all.collect::<Vec<_>>() {
+        let listener = publish(&line, plan.shared, pair(&line))?;
         published.push(Door { listener, line });
     }
+    let inner = if plan.shared { inner()? } else { Vec::new() };
     let (control, name) = control(&plain(name));
     let limit = getrlimit(Resource::RLIMIT_NOFILE);
     Ok(Doors {
         published,
+        inner,
         control,
         name,
         // The launch raises the soft limit to the hard one.
@@ -90,12 +102,33 @@ pub fn open(plan: &NetworkPlan, name: &str, passed: Vec<OwnedFd>) -> Result<Door
     })
 }
 
-fn publish(address: SocketAddr) -> Result<TcpListener, DoorError> {
+/// IPv4's, and IPv6's where there is one.
+fn inner() -> Result<Vec<TcpListener>, DoorError> {
+    let listen = |at: &str| {
+        let at: SocketAddr = at.parse().map_err(Error::other)?;
+        let made = socket::stream(at.is_ipv6())?;
+        Ok(TcpListener::from(socket::listen_here(made, at)?))
+    };
+    let v4 = listen("127.0.0.1:0").map_err(|why: Error| DoorError {
+        what: "the gateway's own port on the loopback".into(),
+        why,
+        hint: None,
+    })?;
+    Ok([v4].into_iter().chain(listen("[::1]:0").ok()).collect())
+}
+
+/// The bare jail's own listener is for its program, which listens when it is ready: until then visitors are refused.
+fn publish(line: &PublishLine, shared: bool, both: bool) -> Result<TcpListener, DoorError> {
+    let address = line.address;
     let listening = socket::stream(address.is_ipv6())
         .and_then(|made| {
-            if address.is_ipv6() {
+            if address.is_ipv6() && !both {
                 // IPv4 is served where the profile says so, not by way of IPv6.
                 nix::sys::socket::setsockopt(&made, sockopt::Ipv6V6Only, &true)?;
+            }
+            if shared {
+                socket::bind_alone(&made, address)?;
+                return Ok(made);
             }
             socket::listen_here(made, address)
         })

@@ -54,7 +54,7 @@ fn turn_away(
     reset(stream);
     gateway.live.count(|totals| totals.turned_away += 1);
     let allow = match reason {
-        Reason::NotInvited => format!("[net] publish: allow_from = [\"{from}\"]"),
+        Reason::NotInvited => Reason::invitation(from),
         Reason::TooMany => "[net.limits] visitors".into(),
         _ => String::new(),
     };
@@ -86,11 +86,7 @@ async fn lead(
         *visitor = named.map_or(*visitor, |named| named.ip().to_canonical());
     }
     let visitor = *visitor;
-    let invited = |guests: &Vec<_>| {
-        let mut guests = guests.iter();
-        guests.any(|guest: &crate::profile::Network| guest.contains(visitor))
-    };
-    if !line.allow_from.as_ref().is_none_or(invited) {
+    if !line.admits(visitor) {
         return Err(Reason::NotInvited);
     }
     let inner = reach(gateway, visitor, line.to).await?;

@@ -3,14 +3,19 @@
 //! ```text
 //! jail: name? --> stub --> policy::decide --> 198.18.x.y, and a listener there
 //! jail: connect 198.18.x.y --> outward: hello, http (who is meant) --> dial: resolver, policy::screen --> relay
+//! bare jail: the supervisor connects --> coming (announced?) --> outward, as above
 //! visitor --> inward: allow_from, front --> the program, with the visitor's address as its source --> relay
 //! ```
+//!
+//! In the bare jail, which shares the host's network, connections come by way of the supervisor, and visitors go to the
+//! program itself.
 //!
 //! It parses hostile bytes, so that it is confined like the workload: no file, no capability, no program, a filter of
 //! its own. Names are what is decided on; the addresses that the jail uses are never dialled. Its end is the jail's end.
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod coming;
 pub mod control;
 mod dial;
 pub mod dns;

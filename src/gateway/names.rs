@@ -50,6 +50,14 @@ impl Names {
         self.known.get(host).copied()
     }
 
+    /// The name that an address stands for.
+    pub fn host_of(&self, address: Ipv4Addr) -> Option<&String> {
+        self.known
+            .iter()
+            .find(|(_, own)| **own == address)
+            .map(|(host, _)| host)
+    }
+
     /// Every name.
     pub fn all(&self) -> impl Iterator<Item = (&String, &Ipv4Addr)> {
         self.known.iter()

@@ -74,7 +74,8 @@ impl Target {
     }
 }
 
-async fn serve(gateway: Rc<Gateway>, near: TcpStream, target: Rc<Target>) {
+/// Serves one connection to its end.
+pub async fn serve(gateway: Rc<Gateway>, near: TcpStream, target: Rc<Target>) {
     let (key, open) = match gateway.live.open(&target) {
         Ok(opened) => opened,
         Err(reason) => {

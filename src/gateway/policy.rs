@@ -26,6 +26,21 @@ pub fn lines_of<'p>(plan: &'p NetworkPlan, host: &str) -> Vec<&'p HostLine> {
     best.into_values().collect()
 }
 
+/// The host that an address of the host's /etc/hosts stands for, at one of its ports: the bare jail reads that file itself,
+/// and asks for no name that is in it.
+pub fn host_of_file(plan: &NetworkPlan, to: SocketAddr) -> Option<(&str, &HostLine)> {
+    let own = |name: &str| name == "localhost" || name.ends_with(".localhost");
+    let named = |(name, addresses): &(&String, &Vec<IpAddr>)| {
+        plan.shared && addresses.contains(&to.ip()) && !own(name)
+    };
+    plan.host_names.iter().filter(named).find_map(|(name, _)| {
+        let line = lines_of(plan, name)
+            .into_iter()
+            .find(|line| line.port == to.port())?;
+        Some((name.as_str(), line))
+    })
+}
+
 /// What a query for a name's address gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer<'p> {

@@ -65,6 +65,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The profile line that would let a visitor in.
+    pub fn invitation(from: IpAddr) -> String {
+        format!("[net] publish: allow_from = [\"{from}\"]")
+    }
+
     /// Whether the profile, or the world, stood in the way.
     pub fn verdict(&self) -> Verdict {
         match self {

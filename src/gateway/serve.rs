@@ -6,13 +6,16 @@ use std::io::Error;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use tokio::io::Interest;
-use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{LocalSet, spawn_local};
 
+use super::coming::Coming;
 use super::doors::{Door, Doors};
 use super::live::Live;
 use super::names::Names;
@@ -22,7 +25,7 @@ use super::sockets::Sockets;
 use super::stream::settle;
 use super::stub::Rate;
 use super::word::{Missed, Word, beside};
-use super::{control, inward, outward, stub};
+use super::{coming, control, inward, outward, stub};
 use crate::plan::NetworkPlan;
 use crate::sys::channel;
 
@@ -46,6 +49,14 @@ pub struct Gateway {
     pub resolver: Resolver,
     /// Limits the queries for new names.
     pub rate: Rate,
+    /// Connections of the bare jail that are on their way.
+    pub coming: Coming,
+    /// Datagram sockets of the bare jail that are open.
+    pub pairs: Cell<usize>,
+    /// Clients that ask for names over TCP.
+    pub asking: Cell<u32>,
+    /// Queries of the world's records by datagram, at once.
+    turns: Arc<Semaphore>,
     /// Of records, though tokio takes it for a stream: only its readiness is asked for.
     channel: UnixStream,
     missed: Cell<Missed>,
@@ -110,19 +121,34 @@ pub fn serve(
             live: Live::new(&plan.limits, doors.descriptors),
             resolver: Resolver::new(plan),
             rate: Rate::new(plan.limits.queries),
+            coming: Coming::default(),
+            pairs: Cell::new(0),
+            asking: Cell::new(0),
+            turns: Arc::new(Semaphore::new(MAX_RECORDS)),
             channel: UnixStream::from_std(channel.into())?,
             missed: Cell::default(),
         });
-        for Door { listener, line } in doors.published {
+        let published = if plan.shared {
+            Vec::new()
+        } else {
+            doors.published
+        };
+        for Door { listener, line } in published {
             let listener = TcpListener::from_std(listener)?;
             spawn_local(inward::admit(Rc::clone(&gateway), listener, line));
+        }
+        for listener in doors.inner {
+            let listener = TcpListener::from_std(listener)?;
+            spawn_local(coming::accept(Rc::clone(&gateway), listener));
         }
         if let Some(listener) = doors.control {
             let listener = tokio::net::UnixListener::from_std(listener)?;
             spawn_local(control::answer(Rc::clone(&gateway), listener));
         }
-        let (v4, v6) = gateway.sockets.first(Instant::now());
-        gateway.tell(&Word::Sockets(v4, v6));
+        if !plan.shared {
+            let (v4, v6) = gateway.sockets.first(Instant::now());
+            gateway.tell(&Word::Sockets(v4, v6));
+        }
         ready();
         listen_to_supervisor(&gateway).await
     });
@@ -147,6 +173,7 @@ async fn listen_to_supervisor(gateway: &Rc<Gateway>) -> Result<(), Error> {
         };
         match record.first() {
             None => return Ok(()),
+            Some(&beside::COMING | &beside::PAIR) => take_at_once(gateway, &record, descriptors),
             Some(&beside::V4) => gateway.sockets.put(false, descriptors),
             Some(&beside::V6) => gateway.sockets.put(true, descriptors),
             Some(&beside::STUB) => start_stub(gateway, descriptors)?,
@@ -166,6 +193,31 @@ async fn listen_to_supervisor(gateway: &Rc<Gateway>) -> Result<(), Error> {
         }
     }
 }
+
+/// Takes what the bare jail's supervisor says of connections and datagram sockets.
+fn take_at_once(gateway: &Rc<Gateway>, record: &[u8], descriptors: Vec<OwnedFd>) {
+    if record.first() == Some(&beside::COMING) {
+        if let Some((source, to)) = coming::read(&record[1..]) {
+            gateway.coming.announce(source, to, Instant::now());
+        }
+        return;
+    }
+    for descriptor in descriptors {
+        // One that nobody takes is closed, and the jail's resolver learns of it at once.
+        if gateway.pairs.get() < MAX_PAIRS
+            && let Ok(end) = UnixDatagram::from_std(descriptor.into())
+        {
+            gateway.pairs.set(gateway.pairs.get() + 1);
+            spawn_local(stub::pair(Rc::clone(gateway), end));
+        }
+    }
+}
+
+/// Queries of the world's records at once; more are asked for again by their client.
+const MAX_RECORDS: usize = 32;
+
+/// Datagram sockets that the bare jail may have at once.
+const MAX_PAIRS: usize = 1024;
 
 /// How long connections have to notice that the jail has ended.
 const NOTICE: Duration = Duration::from_millis(50);
@@ -222,6 +274,25 @@ pub async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 }
 
 impl Gateway {
+    /// A turn to ask the world for records; none while as many as may are at it. Other queries need none.
+    pub fn turn(&self, world: bool) -> Option<Option<OwnedSemaphorePermit>> {
+        match world {
+            true => Some(Arc::clone(&self.turns).try_acquire_owned().ok()?.into()),
+            false => Some(None),
+        }
+    }
+
+    /// Takes what the supervisor has said of connections and nobody has heard yet; its other words wait for who listens
+    /// to them.
+    pub fn catch_up(self: &Rc<Gateway>) {
+        let of_the_bare = |first| matches!(first, beside::COMING | beside::PAIR);
+        while channel::next_begins(&self.channel).is_some_and(of_the_bare)
+            && let Ok((record, descriptors)) = channel::receive(&self.channel)
+        {
+            take_at_once(self, &record, descriptors);
+        }
+    }
+
     /// Asks the supervisor for sockets where few are left.
     pub fn ask_for_sockets(&self) {
         if let Some((v4, v6)) = self.sockets.wanted(Instant::now()) {

@@ -2,13 +2,13 @@
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
+use std::io::{Error, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::Semaphore;
+use tokio::io::Interest;
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
@@ -31,9 +31,6 @@ const MAX_QUESTION: usize = 1500;
 /// Connections of clients that ask over TCP, and how long one may be idle.
 const MAX_STREAMS: u32 = 32;
 const STREAM_IDLE: Duration = Duration::from_secs(10);
-
-/// Queries of the world's records at once; more are asked for again by their client.
-const MAX_RECORDS: usize = 32;
 
 /// Queries for names without an address yet that are answered in this second.
 pub struct Rate {
@@ -64,7 +61,6 @@ impl Rate {
 /// Answers datagrams for ever.
 pub async fn datagrams(gateway: Rc<Gateway>, socket: UdpSocket) {
     let socket = Rc::new(socket);
-    let turns = Arc::new(Semaphore::new(MAX_RECORDS));
     let mut room = [0u8; MAX_QUESTION];
     loop {
         let Ok((length, from)) = socket.recv_from(&mut room).await else {
@@ -75,7 +71,7 @@ pub async fn datagrams(gateway: Rc<Gateway>, socket: UdpSocket) {
             && matches!(query.kind, SRV | TXT)
         {
             // The world is asked for these: others do not wait for it.
-            let Ok(turn) = Arc::clone(&turns).try_acquire_owned() else {
+            let Some(turn) = gateway.turn(true) else {
                 continue;
             };
             let (gateway, socket) = (Rc::clone(&gateway), Rc::clone(&socket));
@@ -96,20 +92,52 @@ async fn reply(gateway: &Rc<Gateway>, socket: &UdpSocket, asked: Asked, to: Sock
     }
 }
 
+/// Answers what comes from a pair that is a datagram socket to the bare jail, until its other end is closed; it is one of
+/// `gateway.pairs`.
+pub async fn pair(gateway: Rc<Gateway>, end: UnixDatagram) {
+    while let Ok(ready) = end.ready(Interest::READABLE).await {
+        let asked = match question(&end) {
+            // A pair that has ended is empty for ever; an empty datagram is no question.
+            Ok(Asked::Nothing) if ready.is_read_closed() => break,
+            Ok(asked) => asked,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+            Err(_) => break,
+        };
+        let of_the_world = |query: &dns::Query| matches!(query.kind, SRV | TXT);
+        let world = matches!(&asked, Asked::Query(query) if of_the_world(query));
+        let Some(_turn) = gateway.turn(world) else {
+            continue;
+        };
+        if let Some(reply) = answer(&gateway, asked, false).await {
+            // A client that does not read what it asked for gets no more.
+            let _ = end.try_send(&reply);
+        }
+    }
+    gateway.pairs.set(gateway.pairs.get() - 1);
+}
+
+/// The next question of a pair. The room for it is not kept: most pairs wait.
+fn question(end: &UnixDatagram) -> Result<Asked, Error> {
+    let mut room = [0u8; MAX_QUESTION];
+    let length = end.try_recv(&mut room)?;
+    Ok(dns::read(&room[..length]))
+}
+
+/// One client that asks over TCP, unless there are as many as there may be.
+pub async fn stream(gateway: Rc<Gateway>, stream: TcpStream) {
+    let open = &gateway.asking;
+    if open.get() < MAX_STREAMS {
+        open.set(open.get() + 1);
+        answer_stream(&gateway, &stream).await;
+        open.set(open.get() - 1);
+    }
+}
+
 /// Answers clients that ask over TCP.
 pub async fn streams(gateway: Rc<Gateway>, listener: TcpListener) {
-    let open = Rc::new(Cell::new(0));
     loop {
-        let (stream, _) = next(&listener).await;
-        if open.get() >= MAX_STREAMS {
-            continue;
-        }
-        open.set(open.get() + 1);
-        let (gateway, open) = (Rc::clone(&gateway), Rc::clone(&open));
-        spawn_local(async move {
-            answer_stream(&gateway, &stream).await;
-            open.set(open.get() - 1);
-        });
+        let (client, _) = next(&listener).await;
+        spawn_local(stream(Rc::clone(&gateway), client));
     }
 }
 
@@ -209,6 +237,9 @@ async fn admit(gateway: &Rc<Gateway>, host: &str, lines: &[&HostLine]) -> Result
     let name = Word::Name(address, host.to_owned(), ports);
     gateway.tell_surely(&name).await;
     // A port for which nothing can stand in is told of.
+    if gateway.plan.shared {
+        return Ok(address);
+    }
     let mut failed = None;
     let mut standing = 0;
     for &line in lines {

@@ -54,7 +54,7 @@ impl Missed {
 }
 
 /// From the supervisor to the gateway: one byte that says what the descriptors beside it are, and for
-/// [`ADDRESS`](beside::ADDRESS) the address as text.
+/// [`ADDRESS`](beside::ADDRESS) and [`COMING`](beside::COMING) addresses as text.
 pub mod beside {
     /// The DNS stub's two sockets: datagrams, and a listener.
     pub const STUB: u8 = b'S';
@@ -64,6 +64,11 @@ pub mod beside {
     pub const V6: u8 = b'6';
     /// A listener on an address of the profile, bound already.
     pub const ADDRESS: u8 = b'A';
+    /// The stub's end of a pair that is a datagram socket to the bare jail.
+    pub const PAIR: u8 = b'P';
+    /// Nothing: a connection is about to come to the inner listener; behind it, as text, from where, and where its maker
+    /// wanted to go.
+    pub const COMING: u8 = b'C';
     /// Nothing: the jail has ended.
     pub const END: u8 = b'E';
 }

@@ -1,6 +1,7 @@
 //! What the kernel and the place offer, observed once; a value, so that every test can make one up.
 #![forbid(unsafe_code)]
 
+mod bare;
 mod command;
 mod elf;
 mod namespaces;
@@ -12,10 +13,11 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 
+pub use bare::Bare;
 pub use command::{Command, CommandError};
 pub use namespaces::{NamespaceBlock, probe as probe_namespaces, probe_network};
-pub use observe::observe;
-pub use paths::{ANYONE, PathFact, PathKind, look};
+pub use observe::{SHARED, Surroundings, observe, surroundings};
+pub use paths::{ANYONE, Closed, PathFact, PathKind, look};
 
 /// The host, as `plan::resolve` reads it.
 #[derive(Debug, Clone)]
@@ -39,8 +41,16 @@ pub struct Host {
     pub listener: Result<(), Errno>,
     /// Whether this start may set `vm.memfd_noexec` of a new pid namespace (Linux 6.3, started as root).
     pub memfd_noexec: bool,
+    /// What the bare jail would find; looked at where it may be chosen.
+    pub bare: Option<Bare>,
+    /// How many descriptors this process may be allowed at most (RLIMIT_NOFILE, hard).
+    pub open_files: u64,
+    /// The limits of the container that holds flowjail itself.
+    pub limits: Limits,
     /// Whether a container holds flowjail itself.
     pub container: bool,
+    /// The variable PORT.
+    pub port: Option<u16>,
     /// The caller's environment; names or values that are not UTF-8 are left out.
     pub env: BTreeMap<String, String>,
     /// The text of /etc/hosts.
@@ -53,6 +63,17 @@ pub struct Host {
     pub variables: BTreeMap<String, String>,
     /// What the paths of the profile are on this host.
     pub paths: BTreeMap<PathBuf, PathFact>,
+}
+
+/// What a container is limited to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Whether CPU time is limited.
+    pub cpus: bool,
+    /// Processes and threads.
+    pub pids: Option<u64>,
 }
 
 /// What the command line asks for beside the profile.

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{getegid, geteuid, getgroups};
 
 use super::command::{self, Command, CommandError};
-use super::{Host, Request, namespaces, paths};
-use crate::profile::{Level, Profile, Promise, Template};
+use super::{Host, Limits, NamespaceBlock, Request, bare, namespaces, paths};
+use crate::profile::{JailKind, Level, Profile, Promise, Template};
 use crate::sys::notify;
 
 /// Observes what a plan for this profile and request depends on.
@@ -30,7 +31,20 @@ pub fn observe(profile: &Profile, request: &Request) -> Result<Host, CommandErro
     let all = known
         .map(PathBuf::from)
         .chain(named.into_iter().flatten())
-        .chain(DEVICES.iter().map(PathBuf::from));
+        .chain(DEVICES.iter().chain(&SHARED).map(PathBuf::from));
+    let container = in_container(&env);
+    // Where either kind may be had the jail is chosen by what can be done.
+    let chooses = container && profile.jail == JailKind::Auto;
+    let namespaces = namespaces(profile, request.probe || chooses);
+    let network = match namespaces {
+        Ok(()) => network(profile, request.probe || chooses),
+        // Nobody asks.
+        Err(_) => Ok(()),
+    };
+    let no_namespaces = namespaces.is_err() || network.is_err();
+    let maybe_bare = profile.jail == JailKind::Bare || chooses && no_namespaces;
+    let bare = maybe_bare.then(|| bare::look(uid == 0, written(profile, &variables, container)));
+    let enforced = bare.as_ref().map_or(Ok(()), |bare| bare.landlock);
     Ok(Host {
         kernel: nix::sys::utsname::uname()
             .map(|name| name.release().to_string_lossy().into_owned())
@@ -38,19 +52,20 @@ pub fn observe(profile: &Profile, request: &Request) -> Result<Host, CommandErro
         uid,
         gid: getegid().as_raw(),
         groups: groups(),
-        namespaces: if request.probe {
-            namespaces::probe()
+        namespaces,
+        network,
+        bare,
+        port: port(&env),
+        open_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, hard)| hard),
+        limits: if container {
+            limits()
         } else {
-            Ok(())
+            Limits::default()
         },
-        network: network(profile, request),
-        landlock: crate::sys::process::landlock_abi(),
+        landlock: crate::sys::process::landlock_abi().and_then(|abi| enforced.map(|()| abi)),
         listener: notify::available().and_then(|()| notify::flags_known()),
         memfd_noexec: uid == 0 && Path::new("/proc/sys/vm/memfd_noexec").exists(),
-        container: ["/.dockerenv", "/run/.containerenv"]
-            .iter()
-            .any(|mark| Path::new(mark).exists())
-            || env.contains_key("KUBERNETES_SERVICE_HOST"),
+        container,
         etc_hosts: std::fs::read_to_string("/etc/hosts").unwrap_or_default(),
         resolv_conf: std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
         paths: paths::look_at(all),
@@ -60,11 +75,97 @@ pub fn observe(profile: &Profile, request: &Request) -> Result<Host, CommandErro
     })
 }
 
+/// Directories that the bare jail writes; of one that is not there, what it will lie in.
+fn written(
+    profile: &Profile,
+    variables: &BTreeMap<String, String>,
+    container: bool,
+) -> Vec<PathBuf> {
+    let templates = profile.files.write.iter().map(|entry| &entry.value.path);
+    let named = templates.filter_map(|template| expand(template, variables));
+    let tmp = container.then(|| PathBuf::from("/tmp"));
+    let all = named.map(PathBuf::from).chain(tmp);
+    let there = |place: PathBuf| {
+        let mut above = place.ancestors();
+        above.find(|place| place.is_dir()).map(Path::to_owned)
+    };
+    all.filter_map(there).collect()
+}
+
+/// What the container is limited to, by the files of cgroup v2 or v1.
+fn limits() -> Limits {
+    let first = |files: [&str; 2]| {
+        let read = |file: &&str| std::fs::read_to_string(format!("/sys/fs/cgroup/{file}")).ok();
+        files.iter().find_map(read)
+    };
+    let number = |files| first(files)?.trim().parse::<u64>().ok();
+    let memory = number(["memory.max", "memory/memory.limit_in_bytes"]);
+    // v1 writes a number near 2^63 where there is no limit.
+    let memory = memory.filter(|bytes| *bytes < 1 << 60);
+    let pids = number(["pids.max", "pids/pids.max"]);
+    let quota = first(["cpu.max", "cpu/cpu.cfs_quota_us"]);
+    let cpus = quota.is_some_and(|quota| quota.starts_with(|digit: char| digit.is_ascii_digit()));
+    Limits { memory, cpus, pids }
+}
+
+/// What decides on where a profile serves.
+pub struct Surroundings {
+    /// Whether this is a container.
+    pub container: bool,
+    /// The variable PORT.
+    pub port: Option<u16>,
+}
+
+/// Looks at no more than that.
+pub fn surroundings() -> Surroundings {
+    let env: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    Surroundings {
+        container: in_container(&env),
+        port: port(&env),
+    }
+}
+
+/// The variable PORT, as programs in containers are told where to listen; 0 is none.
+fn port(env: &BTreeMap<String, String>) -> Option<u16> {
+    env.get("PORT")?.parse().ok().filter(|port| *port != 0)
+}
+
+/// Docker, Podman and Kubernetes leave marks; so does a root that is an overlay, as every image's is. A machine that was
+/// made of an image has them, too: there pid 1 is the machine's own (PROC_PID_INIT_INO, linux/nsfs.h).
+fn in_container(env: &BTreeMap<String, String>) -> bool {
+    let marks = ["/.dockerenv", "/run/.containerenv"];
+    let overlay = || {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let root = |line: &str| line.split(' ').nth(1) == Some("/");
+        let last = mounts.lines().rfind(|line| root(line));
+        last.is_some_and(|line| line.split(' ').nth(2) == Some("overlay"))
+    };
+    let own_pids = std::fs::read_link("/proc/self/ns/pid")
+        .is_ok_and(|namespace| namespace != Path::new("pid:[4026531836]"));
+    let marked = marks.iter().any(|mark| Path::new(mark).exists())
+        || ["KUBERNETES_SERVICE_HOST", "container"]
+            .iter()
+            .any(|name| env.contains_key(*name))
+        || overlay();
+    own_pids && marked
+}
+
+/// The bare jail asks for none.
+fn namespaces(profile: &Profile, probe: bool) -> Result<(), NamespaceBlock> {
+    match probe && profile.jail != JailKind::Bare {
+        true => namespaces::probe(),
+        false => Ok(()),
+    }
+}
+
 /// A launch finds out by doing, so that `run` looks only where the jail would start without.
-fn network(profile: &Profile, request: &Request) -> Result<(), Errno> {
+fn network(profile: &Profile, probe: bool) -> Result<(), Errno> {
     let required = |promise| profile.promises.get(&promise) == Some(&Level::Require);
     let required = required(Promise::Egress) || required(Promise::Ingress);
-    if profile.net.enabled && (request.probe || !required) {
+    let asks = profile.net.enabled && profile.jail != JailKind::Bare;
+    if asks && (probe || !required) {
         namespaces::probe_network()
     } else {
         Ok(())
@@ -78,6 +179,16 @@ pub const DEVICES: [&str; 5] = [
     "/dev/random",
     "/dev/urandom",
     "/dev/zero",
+];
+
+/// What the bare jail shows of the host where the namespaced jail has its own.
+pub const SHARED: [&str; 6] = [
+    "/etc/group",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/passwd",
+    "/etc/resolv.conf",
+    "/tmp",
 ];
 
 fn expand(template: &Template, variables: &BTreeMap<String, String>) -> Option<String> {

@@ -31,6 +31,35 @@ pub struct PathFact {
     pub link_owners: BTreeSet<u32>,
     /// Whether members of a group other than root's can.
     pub group_replaceable: bool,
+    /// The last directory on the way that is there.
+    pub above: PathBuf,
+    /// Directories on the way that not everyone may pass.
+    pub closed: Vec<Closed>,
+}
+
+/// A directory that only some may pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// Where.
+    pub at: PathBuf,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+impl Closed {
+    /// Whether these ids may pass.
+    pub fn lets_pass(&self, uid: u32, gid: u32) -> bool {
+        let bits = match (self.uid == uid, self.gid == gid) {
+            (true, _) => self.mode >> 6,
+            (_, true) => self.mode >> 3,
+            _ => self.mode,
+        };
+        bits & 1 == 1
+    }
 }
 
 /// The kinds of files that matter to a jail.
@@ -92,6 +121,8 @@ fn look_on(path: &Path, seen: &mut Seen) -> PathFact {
         replaceable_by: BTreeSet::new(),
         link_owners: BTreeSet::new(),
         group_replaceable: false,
+        above: PathBuf::from("/"),
+        closed: Vec::new(),
     };
     let mut rest: Vec<PathBuf> = parts(path);
     while let Some(part) = rest.pop() {
@@ -130,6 +161,15 @@ fn look_on(path: &Path, seen: &mut Seen) -> PathFact {
 /// owner can, who has a turn when the path goes on from there.
 fn note_replacers(fact: &mut PathFact) {
     note_owner(fact, fact.uid);
+    fact.above = fact.real.clone();
+    if fact.mode & 0o001 == 0 {
+        fact.closed.push(Closed {
+            at: fact.real.clone(),
+            uid: fact.uid,
+            gid: fact.gid,
+            mode: fact.mode,
+        });
+    }
     if fact.mode & 0o1000 == 0 {
         if fact.mode & 0o002 != 0 {
             fact.replaceable_by.insert(ANYONE);

@@ -22,7 +22,14 @@ use crate::sys::process::{self, Forked};
 use crate::sys::{channel, socket};
 
 /// A gateway whose launch is not over, and the supervisor's end of their channel.
-pub struct Starting(Option<(Unfinished, OwnedFd)>);
+pub struct Starting(Option<Begun>);
+
+struct Begun {
+    pid: i32,
+    process: Unfinished,
+    channel: OwnedFd,
+    doors: Doors,
+}
 
 impl Starting {
     /// None: the jail has no network of its own.
@@ -30,12 +37,17 @@ impl Starting {
         Starting(None)
     }
 
-    /// Forks it; `doors` are its own from now on.
+    /// Forks it; `doors` are its own from now on, but for those that the bare jail's supervisor serves itself.
     pub fn fork(recipe: &Recipe, doors: Doors) -> Result<Starting, Errno> {
         let (own, its) = channel::pair()?;
         match process::fork(0)? {
             Forked::Child => run(recipe, doors, its),
-            Forked::Parent { pidfd, .. } => Ok(Starting(Some((Unfinished::of(pidfd), own)))),
+            Forked::Parent { pid, pidfd } => Ok(Starting(Some(Begun {
+                pid,
+                process: Unfinished::of(pidfd),
+                channel: own,
+                doors,
+            }))),
         }
     }
 
@@ -43,7 +55,7 @@ impl Starting {
     pub fn make_network(&self, plan: &NetworkPlan) -> Result<(), Errno> {
         network::leave()?;
         network::prepare()?;
-        let Some((_, channel)) = &self.0 else {
+        let Some(Begun { channel, .. }) = &self.0 else {
             return Ok(());
         };
         for (index, at) in plan.stubs.iter().enumerate() {
@@ -62,15 +74,41 @@ impl Starting {
 
     /// Whether it has ended.
     pub fn ended(&self) -> bool {
-        self.0.as_ref().is_some_and(|(process, _)| process.ended())
+        self.0.as_ref().is_some_and(|begun| begun.process.ended())
     }
 
     /// The process, for the supervisor.
     pub fn finished(self) -> Option<GatewayProcess> {
-        let (process, channel) = self.0?;
+        let Begun {
+            pid,
+            process,
+            channel,
+            doors,
+        } = self.0?;
         let pidfd = process.finished()?;
-        Some(GatewayProcess { pidfd, channel })
+        let inner = doors
+            .inner
+            .iter()
+            .flat_map(|inner| inner.local_addr())
+            .collect();
+        let published = if served_by_supervisor(&doors) {
+            doors.published
+        } else {
+            Vec::new()
+        };
+        Some(GatewayProcess {
+            pid,
+            pidfd,
+            channel,
+            published,
+            inner,
+        })
     }
+}
+
+/// Whether the published addresses are the supervisor's to serve.
+fn served_by_supervisor(doors: &Doors) -> bool {
+    !doors.inner.is_empty()
 }
 
 /// Datagrams and a listener at one address.
@@ -117,7 +155,10 @@ fn settle(recipe: &Recipe, doors: &Doors, its: &OwnedFd) -> Result<(), Errno> {
     dup2_stdout(&null)?;
     dup2_stderr(&null)?;
     let mut kept: Vec<RawFd> = vec![its.as_raw_fd(), recipe.supervisor_pidfd.as_raw_fd()];
-    kept.extend(doors.published.iter().map(|door| door.listener.as_raw_fd()));
+    kept.extend(doors.inner.iter().map(AsRawFd::as_raw_fd));
+    if !served_by_supervisor(doors) {
+        kept.extend(doors.published.iter().map(|door| door.listener.as_raw_fd()));
+    }
     kept.extend(doors.control.iter().map(AsRawFd::as_raw_fd));
     drop(null);
     process::close_inherited(&kept)

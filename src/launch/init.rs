@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
-use nix::unistd::{Pid, getpid, setsid};
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg, sigprocmask};
+use nix::sys::uio::pread;
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, getpid, getppid, setsid};
 
 use super::confine;
 use super::recipe::Recipe;
@@ -25,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub fn run(recipe: &Recipe, trees: Vec<OwnedFd>) -> ! {
     let mut root = mounts::Building::of(trees);
     let mut workload = Pid::from_raw(0);
+    let mut children = None;
     recipe.carry_out(Runner::Init, |step| match step {
         Step::AwaitMaps => await_maps(recipe),
         Step::OpenTreesInside => {
@@ -36,13 +40,21 @@ pub fn run(recipe: &Recipe, trees: Vec<OwnedFd>) -> ! {
             workload = fork_workload(recipe)?;
             Ok(())
         }
-        Step::ConfineInit => confine::confine_init(recipe),
+        Step::ConfineInit => confine::confine_init(recipe, &mut children),
         step => apply(recipe, step, &mut root),
     });
     recipe
         .page
         .announce(|page| page.init_confined.store(1, SeqCst));
-    reap(recipe, workload)
+    let jail = Jail { workload, children };
+    reap(recipe, &jail)
+}
+
+/// What init minds.
+struct Jail {
+    workload: Pid,
+    /// The kernel's list of this process's children, in the bare jail.
+    children: Option<OwnedFd>,
 }
 
 /// Signals that arrive from now on wait for the loop at the end: an unblocked SIGCHLD would be lost.
@@ -64,6 +76,12 @@ fn apply(recipe: &Recipe, step: &Step, root: &mut mounts::Building) -> Result<()
         Step::Tie => {
             setsid()?;
             process::die_with_supervisor(recipe.supervisor_pidfd.as_fd())
+        }
+        Step::WatchSupervisor => {
+            sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
+            setsid()?;
+            set_child_subreaper(true)?;
+            process::hear_of_supervisor(recipe.supervisor)
         }
         Step::HostName => nix::unistd::sethostname("flowjail"),
         Step::PrivateMounts => mounts::keep_private(),
@@ -100,19 +118,61 @@ fn fork_workload(recipe: &Recipe) -> Result<Pid, Errno> {
 }
 
 /// Forwards every signal, reaps every child, ends with the workload, whose status it leaves on the page.
-fn reap(recipe: &Recipe, workload: Pid) -> ! {
+fn reap(recipe: &Recipe, jail: &Jail) -> ! {
     let all = SigSet::all();
     loop {
         match all.wait() {
             Ok(Signal::SIGCHLD) | Err(_) => {}
-            Ok(signal) => forward(recipe, workload, signal),
+            Ok(signal) => forward(recipe, jail.workload, signal),
         }
-        while let Some((pid, status)) = sys_process::reap_one() {
-            if pid == workload.as_raw() {
+        let bare = recipe.plan.is_bare();
+        while let Some(pid) = sys_process::ended_child() {
+            let is_workload = pid == jail.workload.as_raw();
+            if bare && is_workload {
+                jail.end_group();
+            }
+            let status = sys_process::reap(pid);
+            if let Some(status) = status.filter(|_| is_workload) {
                 recipe.page.status.store(status, SeqCst);
-                sys_process::exit_now(0);
+                finish(recipe, jail);
             }
         }
+        if bare && getppid() != recipe.supervisor {
+            jail.end_group();
+            finish(recipe, jail);
+        }
+    }
+}
+
+/// The end. With pid 1 of a namespace everyone in it ends; in the bare jail those that are left are children by now, or
+/// become children as their parents end.
+fn finish(recipe: &Recipe, jail: &Jail) -> ! {
+    while recipe.plan.is_bare() {
+        for child in jail.listed() {
+            let _ = kill(child, Signal::SIGKILL);
+        }
+        // A child that has been killed ends, and hands on its own.
+        if waitpid(None, None) == Err(Errno::ECHILD) {
+            break;
+        }
+    }
+    sys_process::exit_now(0)
+}
+
+impl Jail {
+    /// Ends the workload's group, which is its own as long as it is not reaped. ESRCH: nobody is left in it.
+    fn end_group(&self) {
+        let _ = killpg(self.workload, Signal::SIGKILL);
+    }
+
+    /// This process's children, as far as the kernel lists them.
+    fn listed(&self) -> Vec<Pid> {
+        let mut room = [0u8; 4096];
+        let read = self.children.as_ref().map(|list| pread(list, &mut room, 0));
+        let length = read.and_then(Result::ok).unwrap_or(0);
+        let text = String::from_utf8_lossy(&room[..length]);
+        let numbers = text.split_whitespace().flat_map(str::parse);
+        numbers.map(Pid::from_raw).collect()
     }
 }
 

@@ -11,11 +11,13 @@ mod workload;
 
 use std::fmt;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use nix::errno::Errno;
 
 use crate::plan::{Runner, Step};
 use crate::sys::launch_page::LaunchPage;
+use crate::sys::proc::Proc;
 
 pub use recipe::GatewayProcess;
 pub use start::{launch, step_failure};
@@ -25,10 +27,18 @@ pub use start::{launch, step_failure};
 pub struct Launched {
     /// init.
     pub init: OwnedFd,
+    /// Its pid.
+    pub init_pid: i32,
+    /// Whether every child of the supervisor is the jail's.
+    pub alone: bool,
+    /// /proc, for a supervisor that opens nothing else.
+    pub proc: Rc<Proc>,
     /// Where denied calls arrive; none without a listener.
     pub listener: Option<OwnedFd>,
     /// The gateway; none where the jail has no network of its own.
     pub gateway: Option<GatewayProcess>,
+    /// The gateway's pid.
+    pub gateway_pid: Option<i32>,
     /// What init and the workload leave behind.
     pub page: LaunchPage,
     /// The plan's steps; the last is execve.

@@ -1,14 +1,17 @@
 //! What the launching processes share by being forked from one another.
 #![forbid(unsafe_code)]
 
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::unistd::Pid;
 
 use super::Failure;
 use crate::filter::{self, Insn, Policy, Program};
+use crate::gateway::doors::Door;
 use crate::plan::{Plan, Runner, Step};
 use crate::sys::launch_page::{LaunchPage, Words};
 use crate::sys::notify::Instruction;
@@ -24,14 +27,24 @@ pub struct Recipe<'a> {
     pub page: LaunchPage,
     /// A pidfd of the supervisor.
     pub supervisor_pidfd: OwnedFd,
+    /// Its pid.
+    pub supervisor: Pid,
+    /// Whether it had children before the launch.
+    pub has_children: bool,
 }
 
 /// The gateway, as its supervisor holds it.
 pub struct GatewayProcess {
+    /// Its pid.
+    pub pid: i32,
     /// Readable once it has ended.
     pub pidfd: OwnedFd,
     /// The supervisor's end of their channel.
     pub channel: OwnedFd,
+    /// Listeners that the bare jail's program gets; they are bound, and listen once it does.
+    pub published: Vec<Door>,
+    /// Where the gateway takes the bare jail's connections.
+    pub inner: Vec<SocketAddr>,
 }
 
 impl<'a> Recipe<'a> {
@@ -40,6 +53,8 @@ impl<'a> Recipe<'a> {
         let outside = |what: &'static str| move |errno: Errno| Failure::outside(what, errno);
         Ok(Recipe {
             plan,
+            supervisor: nix::unistd::getpid(),
+            has_children: plan.is_bare() && has_children(),
             steps: plan.steps(),
             page: LaunchPage::new().map_err(outside("mapping the launch page"))?,
             supervisor_pidfd: open_pidfd(nix::unistd::getpid().as_raw())
@@ -60,6 +75,12 @@ impl<'a> Recipe<'a> {
             }
         }
     }
+}
+
+/// Of a caller that became this process by execve. A kernel that does not list them: none is known.
+fn has_children() -> bool {
+    let listed = std::fs::read_to_string("/proc/thread-self/children");
+    listed.is_ok_and(|listed| !listed.trim().is_empty())
 }
 
 /// Exit code of a process that failed in a step; the page says which.

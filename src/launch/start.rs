@@ -2,12 +2,14 @@
 #![forbid(unsafe_code)]
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
+use nix::sys::prctl::set_child_subreaper;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
 use super::gateway::Starting;
@@ -20,6 +22,7 @@ use crate::plan::{Plan, Step};
 use crate::profile::Layer;
 use crate::sys::launch_page::{LaunchPage, Words};
 use crate::sys::notify;
+use crate::sys::proc::Proc;
 use crate::sys::process::{self, Forked};
 
 /// Longest time that a launch may take before it counts as stuck; it takes milliseconds.
@@ -32,7 +35,7 @@ pub fn launch(plan: &Plan, doors: Option<Doors>) -> Result<Launched, Failure> {
         .map_err(|errno| Failure::outside("raising the limit of descriptors", errno))?;
     let recipe = Recipe::new(plan)?;
     supervised(&recipe, Step::OwnNamespace, || {
-        if plan.ids.root_start {
+        if plan.ids.root_start || plan.is_bare() {
             Ok(())
         } else {
             ids::own_namespace(&plan.ids)
@@ -47,11 +50,7 @@ pub fn launch(plan: &Plan, doors: Option<Doors>) -> Result<Launched, Failure> {
             Ok(Vec::new())
         }
     })?;
-    let flags = namespaces(plan) | CloneFlags::CLONE_FILES;
-    let forked = supervised(&recipe, Step::Namespaces, || {
-        ids::assume_owner(&plan.ids)?;
-        process::fork(flags.bits() as u64)
-    })?;
+    let forked = fork_init(&recipe)?;
     let (pid, pidfd) = match forked {
         Forked::Child => init::run(&recipe, trees),
         Forked::Parent { pid, pidfd } => (pid, pidfd),
@@ -59,11 +58,13 @@ pub fn launch(plan: &Plan, doors: Option<Doors>) -> Result<Launched, Failure> {
     // init shares this process's descriptor table and closes the trees in it.
     std::mem::forget(trees);
     let jail = Unfinished::of(pidfd);
-    supervised(&recipe, Step::MapIds, || {
-        ids::resume(&plan.ids)?;
-        ids::write_maps(pid, &plan.ids)
-    })?;
-    recipe.page.announce(|page| page.mapped.store(1, SeqCst));
+    if !plan.is_bare() {
+        supervised(&recipe, Step::MapIds, || {
+            ids::resume(&plan.ids)?;
+            ids::write_maps(pid, &plan.ids)
+        })?;
+        recipe.page.announce(|page| page.mapped.store(1, SeqCst));
+    }
     // While init builds the root.
     supervised(&recipe, Step::Filter, || recipe.make_filter())?;
     supervised(&recipe, Step::MemfdNoexec, || {
@@ -77,16 +78,27 @@ pub fn launch(plan: &Plan, doors: Option<Doors>) -> Result<Launched, Failure> {
         jail: &jail,
         gateway: &gateway,
     };
+    let proc = Proc::open().map_err(|errno| Failure::outside("opening /proc", errno))?;
     confine_self(&recipe, &both)?;
     let listener = await_workload(&recipe, &both)?;
-    let Recipe { page, steps, .. } = recipe;
+    let Recipe {
+        page,
+        steps,
+        has_children,
+        ..
+    } = recipe;
     let init = jail
         .finished()
         .ok_or_else(|| Failure::outside("keeping init", Errno::ESRCH))?;
+    let gateway = gateway.finished();
     Ok(Launched {
+        gateway_pid: gateway.as_ref().map(|gateway| gateway.pid),
         init,
+        init_pid: pid,
+        proc: Rc::new(proc),
+        alone: !has_children,
         listener,
-        gateway: gateway.finished(),
+        gateway,
         page,
         steps,
     })
@@ -101,8 +113,29 @@ fn start_gateway(recipe: &Recipe, doors: Option<Doors>) -> Result<Starting, Fail
         // A plan with a network and nothing to serve it by would be a mistake of ours.
         Starting::fork(recipe, doors.ok_or(Errno::EBADF)?)
     })?;
-    supervised(recipe, Step::Network, || forked.make_network(network))?;
+    if !network.shared {
+        supervised(recipe, Step::Network, || forked.make_network(network))?;
+    }
     Ok(forked)
+}
+
+/// init, in the namespaces of the jail where it has some.
+fn fork_init(recipe: &Recipe) -> Result<Forked, Failure> {
+    let plan = recipe.plan;
+    let shared = CloneFlags::CLONE_FILES;
+    if plan.is_bare() {
+        return supervised(recipe, Step::ForkInit, || {
+            // Orphans of the jail come to init, and where that was killed to this process: unless it has children of its
+            // own, left by the program that it was before, whose orphans are nobody's business here.
+            set_child_subreaper(!recipe.has_children)?;
+            process::fork(shared.bits() as u64)
+        });
+    }
+    let flags = namespaces(plan) | shared;
+    supervised(recipe, Step::Namespaces, || {
+        ids::assume_owner(&plan.ids)?;
+        process::fork(flags.bits() as u64)
+    })
 }
 
 /// Confines the supervisor while the workload is on its way. Not before init is done: what fails until then may be
@@ -110,7 +143,12 @@ fn start_gateway(recipe: &Recipe, doors: Option<Doors>) -> Result<Starting, Fail
 fn confine_self(recipe: &Recipe, both: &Both) -> Result<(), Failure> {
     let filter = own_instructions(&recipe.plan.own_filters.supervisor)
         .map_err(|errno| Failure::outside("compiling the supervisor's filter", errno))?;
-    supervised(recipe, Step::ConfineSupervisor, caps::seal)?;
+    supervised(recipe, Step::ConfineSupervisor, || {
+        match recipe.plan.seals {
+            true => caps::seal(),
+            false => Ok(()),
+        }
+    })?;
     await_word(recipe, both, |page| &page.init_confined)?;
     if recipe.plan.network.is_some() {
         await_word(recipe, both, |page| &page.gateway_ready)?;

@@ -3,12 +3,15 @@
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::sys::prctl::set_no_new_privs;
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkdir};
 
 use super::recipe::Recipe;
 use crate::layers::{caps, ids, landlock, process};
@@ -31,6 +34,8 @@ fn apply(recipe: &Recipe, step: &Step, init: Pid) -> Result<(), Errno> {
         Step::Limit(_, resource, value) => sys_process::limit(*resource, *value),
         Step::DropIds => ids::take(&plan.ids),
         Step::DropCapabilities => caps::clear(),
+        Step::MakeDirectory(place) => make_directory(place),
+        Step::MakeFile(place) => make_file(place),
         Step::TieToInit => process::die_with_parent(init),
         Step::WorkingDirectory => nix::unistd::chdir(&plan.cwd),
         Step::NoNewPrivs => set_no_new_privs(),
@@ -39,6 +44,23 @@ fn apply(recipe: &Recipe, step: &Step, init: Pid) -> Result<(), Errno> {
         Step::CloseDescriptors => sys_process::close_from_at_execve(3),
         Step::Execute => execute(recipe),
         _ => Err(Errno::EINVAL),
+    }
+}
+
+/// As the program would make it, with its ids and its umask.
+fn make_directory(place: &Path) -> Result<(), Errno> {
+    match mkdir(place, Mode::from_bits_truncate(0o777)) {
+        Err(Errno::EEXIST) => Ok(()),
+        made => made,
+    }
+}
+
+/// Empty, for the user and the group as the umask has it. What is there already stays as it is.
+fn make_file(place: &Path) -> Result<(), Errno> {
+    let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    match open(place, flags, Mode::from_bits_truncate(0o666)) {
+        Err(Errno::EEXIST) => Ok(()),
+        made => made.map(drop),
     }
 }
 

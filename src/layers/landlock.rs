@@ -8,8 +8,8 @@ use landlock::{
 };
 use nix::errno::Errno;
 
-use super::errno_of;
 use crate::plan::{Access, LandlockPlan, LandlockRule};
+use crate::sys::errno_of;
 
 /// Enforces the plan's domain on this process for good (landlock_restrict_self(2)). Everything that both the
 /// host's ABI and flowjail know is handled; what a rule does not grant is denied.

@@ -10,18 +10,6 @@ pub mod process;
 
 use nix::errno::Errno;
 
-/// The errno at the bottom of an error's chain; `EPERM` where there is none.
-fn errno_of(error: &(dyn std::error::Error + 'static)) -> Errno {
-    let mut next = Some(error);
-    while let Some(current) = next {
-        if let Some(io) = current.downcast_ref::<std::io::Error>() {
-            return Errno::from_raw(io.raw_os_error().unwrap_or(libc::EIO));
-        }
-        next = current.source();
-    }
-    Errno::EPERM
-}
-
 /// The errno of an I/O error.
 fn io_errno(error: &std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))

@@ -38,6 +38,17 @@ pub fn die_with_supervisor(supervisor: BorrowedFd) -> Result<(), Errno> {
     }
 }
 
+/// SIGCHLD when the supervisor, which is the parent, ends, for a process that has something to do then; ESRCH when it ended
+/// already.
+pub fn hear_of_supervisor(supervisor: Pid) -> Result<(), Errno> {
+    set_pdeathsig(Signal::SIGCHLD)?;
+    if getppid() == supervisor {
+        Ok(())
+    } else {
+        Err(Errno::ESRCH)
+    }
+}
+
 /// SIGKILL when the parent, which is this process, ends; ESRCH when it ended already.
 pub fn die_with_parent(parent: Pid) -> Result<(), Errno> {
     set_pdeathsig(Signal::SIGKILL)?;

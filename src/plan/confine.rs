@@ -1,12 +1,12 @@
 //! The filters of flowjail's own processes: what init and the supervisor still do once a jail runs.
 #![forbid(unsafe_code)]
 
-use super::OwnFilters;
+use super::{Kind, OwnFilters};
 use crate::filter::{Otherwise, Policy};
 use crate::syscalls::{Compare, Condition, Rule, Width, lookup};
 
 /// init waits, reaps, forwards signals and ends.
-const INIT: [&str; 9] = [
+const INIT: [&str; 10] = [
     "exit_group",
     "futex",
     "kill",
@@ -16,6 +16,7 @@ const INIT: [&str; 9] = [
     "rt_sigtimedwait",
     "sched_yield",
     "wait4",
+    "waitid",
 ];
 
 /// The supervisor answers notices, forwards signals, writes events and ends.
@@ -67,6 +68,27 @@ const FOR_THE_GATEWAY: [&str; 6] = [
     "recvmsg",
     "sendmsg",
     "setsockopt",
+];
+
+/// What the supervisor does for the bare jail: it makes its sockets, connects them, says in its memory to whom, and
+/// changes modes, owners and times of what it writes.
+const FOR_THE_BARE: [&str; 16] = [
+    "accept4",
+    "connect",
+    "fchmodat",
+    "fchownat",
+    "getdents64",
+    "getpeername",
+    "getppid",
+    "getsockname",
+    "getsockopt",
+    "shutdown",
+    "pwrite64",
+    "readlinkat",
+    "readlink",
+    "recvfrom",
+    "socketpair",
+    "utimensat",
 ];
 
 /// The gateway moves bytes. It opens no file, starts nothing, and signals nobody.
@@ -121,21 +143,42 @@ const GATEWAY: [&str; 48] = [
     "writev",
 ];
 
-/// All three filters; without a network of the jail's own the supervisor has nothing to do with sockets.
-pub fn filters(network: bool) -> OwnFilters {
+/// What init does in the bare jail at its end: whoever is left is its child by then.
+const BARE_INIT: [&str; 3] = ["getppid", "lseek", "pread64"];
+
+/// All three filters; without a gateway the supervisor has nothing to do with sockets.
+pub fn filters(kind: Kind, network: bool) -> OwnFilters {
+    let bare = kind == Kind::Bare;
     let mut supervisor = policy(&SUPERVISOR);
-    // It stops itself with its jail on Ctrl-Z, and signals nobody else by number.
+    let mut init = policy(&INIT);
+    if bare {
+        allow(&mut init, &BARE_INIT);
+        allow(&mut supervisor, &FOR_THE_BARE);
+        allow(&mut supervisor, &["kill"]);
+        let writes_memory = is(2, u64::MAX, READ_WRITE);
+        let holds_file = is(2, !(libc::O_NOFOLLOW as u64), HELD);
+        supervisor
+            .allow
+            .extend(rule("openat", vec![vec![writes_memory], vec![holds_file]]));
+        supervisor.allow.extend(rule(
+            "socket",
+            vec![vec![
+                is(0, u64::MAX, libc::AF_NETLINK as u64),
+                is(1, 0xf, libc::SOCK_RAW as u64),
+                is(2, u64::MAX, libc::NETLINK_ROUTE as u64),
+            ]],
+        ));
+    }
+    // It stops itself with its jail on Ctrl-Z, and signals nobody else by number. (That of a bare jail ends who is left.)
     supervisor.allow.extend(rule("kill", vec![vec![OWN_PID]]));
-    // It opens /proc/PID/mem to read, nothing to write.
+    // It opens /proc/PID/mem to read. (That of a bare jail also to write.)
     let read_only = is(2, u64::MAX, READ_ONLY);
     supervisor
         .allow
         .extend(rule("openat", vec![vec![read_only]]));
     let stream = (libc::SOCK_STREAM, 0);
-    if network {
-        for name in FOR_THE_GATEWAY {
-            supervisor.allow.extend(rule(name, Vec::new()));
-        }
+    if network || bare {
+        allow(&mut supervisor, &FOR_THE_GATEWAY);
         supervisor.allow.extend(sockets(&[stream]));
     }
     let mut gateway = policy(&GATEWAY);
@@ -146,7 +189,7 @@ pub fn filters(network: bool) -> OwnFilters {
     ];
     gateway.allow.extend(sockets(&kinds));
     OwnFilters {
-        init: policy(&INIT),
+        init,
         supervisor,
         gateway,
     }
@@ -179,7 +222,16 @@ fn is(arg: u8, mask: u64, value: u64) -> Condition {
     }
 }
 
+fn allow(policy: &mut Policy, names: &[&str]) {
+    for name in names {
+        policy.allow.extend(rule(name, Vec::new()));
+    }
+}
+
+const READ_WRITE: u64 = (libc::O_RDWR | libc::O_CLOEXEC) as u64;
 const READ_ONLY: u64 = (libc::O_RDONLY | libc::O_CLOEXEC) as u64;
+
+const HELD: u64 = (libc::O_PATH | libc::O_CLOEXEC) as u64;
 
 const OWN_PID: Condition = Condition {
     arg: 0,
@@ -216,13 +268,15 @@ pub fn rule(name: &str, when: Vec<Vec<Condition>>) -> Option<Rule> {
 
 #[cfg(test)]
 mod tests {
-    use super::filters;
+    use super::{Kind, filters};
     use crate::filter::{compile, compile_constant};
 
     #[test]
     fn the_programs_of_our_own_filters_do_what_the_policies_say() {
-        let [own, without] = [true, false].map(filters);
-        for policy in [own.init, own.supervisor, own.gateway, without.supervisor] {
+        let [own, without] = [true, false].map(|network| filters(Kind::Namespaced, network));
+        let bare = filters(Kind::Bare, true);
+        let all = [own.init, own.supervisor, own.gateway, without.supervisor];
+        for policy in all.into_iter().chain([bare.init, bare.supervisor]) {
             let verified = compile(&policy).expect("the program agrees with its policy");
             assert_eq!(compile_constant(&policy).as_ref(), Ok(&verified));
         }

@@ -1,11 +1,14 @@
 //! Which files the jail sees, and whether the workload's ids will be able to use them.
 #![forbid(unsafe_code)]
 
+mod usable;
+
 use std::path::{Path, PathBuf};
 
 use super::ids::IdPlan;
+use super::place;
 use super::refusal::Refusal;
-use crate::host::{ANYONE, Host, PathFact, PathKind};
+use crate::host::{ANYONE, Host, PathFact, PathKind, SHARED};
 use crate::profile::{Layer, Profile, ReadPath, Sourced, Template, WritePath};
 
 /// The resolved files.
@@ -17,6 +20,12 @@ pub struct Files {
     pub links: Vec<(PathBuf, PathBuf)>,
     /// Paths that may be executed: the program, its loader, the profile's programs.
     pub executable: Vec<PathBuf>,
+    /// Writable directories that are to be made.
+    pub makes: Vec<PathBuf>,
+    /// Files that are to be made in writable directories, as the jail sees them.
+    pub group_files: Vec<PathBuf>,
+    /// Where the profile wants what is shown where it lies.
+    places: Vec<(PathBuf, PathBuf)>,
     /// The working directory.
     pub cwd: PathBuf,
     /// The home directory.
@@ -49,17 +58,20 @@ pub struct Collector<'a> {
     host: &'a Host,
     ids: &'a IdPlan,
     own_root: bool,
+    bare: bool,
     files: Files,
     refusals: Vec<Refusal>,
 }
 
 /// Resolves `[files]`, the program and the devices.
 pub fn resolve(profile: &Profile, host: &Host, ids: &IdPlan) -> Result<Files, Vec<Refusal>> {
-    let own_root = !profile.layers_off.contains(&Layer::Mounts);
+    let bare = place::is_bare(profile);
+    let own_root = !profile.layers_off.contains(&Layer::Mounts) && !bare;
     let mut collector = Collector {
         host,
         ids,
         own_root,
+        bare,
         files: Files::default(),
         refusals: Vec::new(),
     };
@@ -80,6 +92,9 @@ pub fn resolve(profile: &Profile, host: &Host, ids: &IdPlan) -> Result<Files, Ve
     collector.command();
     collector.keep_code_apart();
     collector.devices();
+    if bare {
+        collector.shared();
+    }
     let text = |name: &str| host.variables.get(name).map(PathBuf::from);
     collector.files.home = text("home").unwrap_or_else(|| PathBuf::from("/"));
     let cwd = profile
@@ -108,7 +123,15 @@ impl Collector<'_> {
         if self.own_root {
             path
         } else {
-            self.host_place(&path).unwrap_or_else(|| PathBuf::from("/"))
+            let granted = self
+                .files
+                .grants
+                .iter()
+                .any(|grant| path.starts_with(&grant.at));
+            let own = granted.then(|| path.clone());
+            self.host_place(&path)
+                .or(own)
+                .unwrap_or_else(|| PathBuf::from("/"))
         }
     }
 
@@ -128,11 +151,9 @@ impl Collector<'_> {
     }
 
     fn host_place(&self, path: &PathBuf) -> Option<PathBuf> {
-        self.files
-            .grants
-            .iter()
-            .find(|grant| &grant.at == path)
-            .map(|grant| grant.source.clone())
+        let mut places = self.files.places.iter();
+        let (_, source) = places.find(|(at, _)| at == path)?;
+        Some(source.clone())
     }
 
     /// What a template names on this host; what has no value or is relative is a refusal.
@@ -213,6 +234,10 @@ impl Collector<'_> {
             return self.refuse(format!("path `{shown}`"), needs, found, Some(hint));
         }
         self.files.links.extend(fact.links.iter().cloned());
+        self.push(fact, at, writable);
+    }
+
+    fn push(&mut self, fact: &PathFact, at: Option<PathBuf>, writable: bool) {
         let source = fact.real.clone();
         self.files.grants.push(Grant {
             at: at.unwrap_or_else(|| source.clone()),
@@ -231,15 +256,14 @@ impl Collector<'_> {
             return;
         };
         let shown = path.display();
-        if fact.kind != PathKind::Directory {
-            let found = match fact.kind {
-                PathKind::Missing(errno) => format!("{shown}: {errno}"),
-                _ => format!("{shown} is not a directory"),
-            };
-            let hint = format!("mkdir -m 700 -p {shown}");
+        if self.bare && self.makes(&fact) {
+            self.files.makes.push(fact.real.clone());
+        } else if fact.kind != PathKind::Directory {
+            let (found, hint) = self.not_there(&fact, &path);
             return self.refuse(format!("write `{shown}`"), "a directory", found, Some(hint));
         }
         let owned_by_root = match self.usable(&fact) {
+            _ if self.files.makes.contains(&fact.real) => None,
             Ok(mapping) => mapping,
             Err((found, hint)) => {
                 let needs = format!("to be writable for uid {}", self.ids.uid);
@@ -253,40 +277,18 @@ impl Collector<'_> {
             .and_then(|template| self.expand(template))
             .or(Some(path));
         let at = at.map(|at| self.without_links(at));
+        self.files
+            .places
+            .extend(at.clone().map(|at| (at, fact.real.clone())));
         self.grant(&fact, at.filter(|_| self.own_root), true);
         if let Some(grant) = self.files.grants.last_mut() {
             grant.owned_by_root = owned_by_root;
             grant.links = entry.value.links;
+            let names = entry.value.group_files.iter().filter(|_| self.ids.gid == 0);
+            self.files
+                .group_files
+                .extend(names.map(|name| grant.at.join(name)));
         }
-    }
-
-    /// Whether the workload's ids can use a writable directory, by its mode or by mapping root's ids.
-    fn usable(&self, fact: &PathFact) -> Result<Option<(u32, u32)>, (String, String)> {
-        let bits = match fact {
-            fact if fact.uid == self.ids.uid => fact.mode >> 6,
-            fact if fact.gid == self.ids.gid => fact.mode >> 3,
-            fact => fact.mode,
-        };
-        let shown = fact.real.display();
-        if bits & 0o7 == 0o7 && fact.uid != 0 {
-            return Ok(None);
-        }
-        if fact.uid == 0 && self.ids.root_start && self.own_root {
-            if !is_of_the_system(&fact.real) {
-                return Ok(Some((0, fact.gid)));
-            }
-            let found =
-                "it is a directory of the system, which a jail never gets as its own".to_owned();
-            return Err((found, "use a directory of Flowise's own".to_owned()));
-        }
-        if bits & 0o7 == 0o7 {
-            return Ok(None);
-        }
-        let found = format!("owned by {}:{}, mode {:o}", fact.uid, fact.gid, fact.mode);
-        Err((
-            found,
-            format!("chown -R {}:{} {shown}", self.ids.uid, self.ids.gid),
-        ))
     }
 
     fn program(&mut self, entry: &Sourced<Template>) {
@@ -351,6 +353,26 @@ impl Collector<'_> {
         self.files.grants.iter().filter(|grant| grant.writable)
     }
 
+    /// Files of the host that stand where the namespaced jail has its own.
+    fn shared(&mut self) {
+        for path in SHARED {
+            let Some(fact) = self.host.paths.get(Path::new(path)).cloned() else {
+                continue;
+            };
+            let writable = fact.kind == PathKind::Directory;
+            // A host's /tmp holds what others of the same user have there.
+            if writable && !self.host.container {
+                continue;
+            }
+            let code = |grant: &Grant| !grant.writable && grant.source.starts_with(&fact.real);
+            let usable =
+                !writable || self.usable(&fact).is_ok() && !self.files.grants.iter().any(code);
+            if !matches!(fact.kind, PathKind::Missing(_)) && usable {
+                self.push(&fact, None, writable);
+            }
+        }
+    }
+
     fn devices(&mut self) {
         let devices: Vec<PathFact> = self
             .host
@@ -366,19 +388,6 @@ impl Collector<'_> {
             }
         }
     }
-}
-
-/// Directories whose files are everyone's: a start as root maps no owner there.
-fn is_of_the_system(path: &Path) -> bool {
-    let of_the_system = [
-        "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root",
-        "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var",
-    ];
-    let below = [
-        "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr",
-    ];
-    of_the_system.iter().any(|place| path == Path::new(place))
-        || below.iter().any(|place| path.starts_with(place))
 }
 
 fn parameter_hint(template: &Template) -> Option<String> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::files::Files;
-use super::{Mount, network};
+use super::{Mount, network, place};
 use crate::host::Host;
 use crate::profile::{Layer, Profile, Publish};
 
@@ -72,6 +72,16 @@ pub fn resolve(
         .iter()
         .map(|entry| port(&entry.value))
         .collect();
+    if place::is_bare(profile) && network::is_own(profile, host) {
+        // Ports are the supervisor's to take; the program's own calls never get so far.
+        let rules = rules(files, mounts);
+        return Some(LandlockPlan {
+            abi,
+            rules,
+            bind: Vec::new(),
+            connect: Vec::new(),
+        });
+    }
     let hosts = profile.net.allow.iter().chain(&profile.net.private);
     Some(LandlockPlan {
         abi,

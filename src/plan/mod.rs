@@ -4,12 +4,14 @@
 //! that the printed plan, the launching processes and the error text ("step 7 of 34") all use.
 #![forbid(unsafe_code)]
 
+mod bare;
 mod confine;
 mod files;
 mod ids;
 mod landlock;
 mod mounts;
 mod network;
+mod place;
 mod promises;
 mod refusal;
 mod resolve;
@@ -25,12 +27,15 @@ use serde::Serialize;
 
 use crate::filter::Policy;
 use crate::profile::Layer;
+use crate::syscalls::Rule;
 
+pub use bare::{CHANGES, are_one};
 pub use confine::filters as own_filters;
 pub use ids::IdPlan;
 pub use landlock::{Access, DNS, LandlockPlan, LandlockRule};
 pub use mounts::{Mount, Tree};
 pub use network::{AddressLine, HostLine, NetworkPlan, PublishLine};
+pub use place::{Kind, published};
 pub use promises::{Holding, PromiseLine};
 pub use refusal::{Refusal, Refusals};
 pub use resolve::{filter, refuse_namespaces, refuse_network, resolve};
@@ -44,8 +49,8 @@ pub struct Plan {
     pub profile: String,
     /// The jail's name.
     pub name: String,
-    /// The kind of jail: always namespaced for now.
-    pub kind: &'static str,
+    /// The kind of jail.
+    pub kind: Kind,
     /// The program that the kernel executes.
     pub program: PathBuf,
     /// Its arguments, from the name on.
@@ -58,10 +63,17 @@ pub struct Plan {
     pub ids: IdPlan,
     /// The addresses that it serves.
     pub publish: Vec<SocketAddr>,
-    /// Its own network and the gateway's policy; none where it has an empty network, or the host's.
+    /// The gateway's policy; none where it has an empty network, or the host's.
     pub network: Option<NetworkPlan>,
     /// Whether it has an empty network namespace.
     pub no_network: bool,
+    /// Directories that the program makes for itself before it runs: they are not there yet, and it could.
+    pub makes: Vec<PathBuf>,
+    /// Files that are made empty before the program runs, where its group is root's: the next user of the group is to write
+    /// them, too.
+    pub group_files: Vec<PathBuf>,
+    /// Whether flowjail can empty the capability bounding set.
+    pub seals: bool,
     /// What its root is made of; empty: the host's own root is seen.
     pub mounts: Vec<Mount>,
     /// Its Landlock rules; none where the layer is off or cannot be had.
@@ -91,6 +103,9 @@ pub struct FilterPlan {
     pub listener: bool,
     /// Whether execve is allowed to the first call only.
     pub mediated_exec: bool,
+    /// Calls that are carried out by the supervisor, or looked at by it first: those of the bare jail's sockets.
+    #[serde(skip)]
+    pub mediated: Vec<Rule>,
     /// How many system calls are allowed in some form.
     pub allowed: usize,
 }
@@ -113,11 +128,33 @@ impl Plan {
             Mount::Bind(tree) => tree.writable && place.starts_with(&tree.source),
             _ => false,
         };
-        self.mounts.iter().any(writable)
+        // Without a root of its own the jail sees every place where it lies.
+        let rules = self.landlock.iter().flat_map(|landlock| &landlock.rules);
+        let mut granted =
+            rules.filter(|rule| rule.access == Access::Write && self.mounts.is_empty());
+        self.mounts.iter().any(writable) || granted.any(|rule| place.starts_with(&rule.path))
     }
 
     /// Whether a layer is applied.
     pub fn has(&self, layer: Layer) -> bool {
-        !self.layers_off.contains(&layer)
+        let bare = !matches!(
+            layer,
+            Layer::Mounts | Layer::Pid | Layer::Ipc | Layer::Uts | Layer::Cgroup
+        );
+        !self.layers_off.contains(&layer) && (bare || !self.is_bare())
+    }
+
+    /// Whether it is the bare jail.
+    pub fn is_bare(&self) -> bool {
+        self.kind == Kind::Bare
+    }
+
+    /// The directories that Landlock lets the program write.
+    pub fn written(&self) -> Vec<PathBuf> {
+        let rules = self.landlock.iter().flat_map(|landlock| &landlock.rules);
+        rules
+            .filter(|rule| rule.access == Access::Write)
+            .map(|rule| rule.path.clone())
+            .collect()
     }
 }

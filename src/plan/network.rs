@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use serde::Serialize;
 
+use super::place;
 use crate::host::Host;
 use crate::profile::{
     AddressRule, HostRule, Layer, NetLimits, Network, Profile, Protocol, Proxy, Publish, Sourced,
@@ -14,6 +15,8 @@ use crate::profile::{
 /// What the gateway goes by.
 #[derive(Debug, Clone, Serialize)]
 pub struct NetworkPlan {
+    /// Whether the jail shares the host's network, as the bare jail does: its sockets are the supervisor's work.
+    pub shared: bool,
     /// Hosts that may be reached, one line per pattern and port; empty: none.
     pub hosts: Vec<HostLine>,
     /// Addresses that may be reached without a name.
@@ -89,13 +92,27 @@ pub struct PublishLine {
     pub proxy_from: Vec<Network>,
 }
 
+impl PublishLine {
+    /// Whether somebody from there may come.
+    pub fn admits(&self, visitor: IpAddr) -> bool {
+        let invited = |guests: &Vec<Network>| guests.iter().any(|guest| guest.contains(visitor));
+        self.allow_from.as_ref().is_none_or(invited)
+    }
+}
+
 /// Where the workload's resolver asks.
 const STUB: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, super::DNS));
 
-/// Whether the jail has a network of its own: the profile wants it, and the host can give it. (Where it is required and
+/// Whether the jail's network is the gateway's: the profile wants it, and the host can give it. (Where it is required and
 /// cannot be had, there is no plan.)
 pub fn is_own(profile: &Profile, host: &Host) -> bool {
-    profile.net.enabled && !profile.layers_off.contains(&Layer::Net) && host.network.is_ok()
+    let off = |layer| profile.layers_off.contains(&layer);
+    // The bare jail's network is the host's, and the filter's listener is what holds it.
+    let can = match place::is_bare(profile) {
+        true => host.listener.is_ok() && !off(Layer::Seccomp),
+        false => host.network.is_ok(),
+    };
+    profile.net.enabled && !off(Layer::Net) && can
 }
 
 /// The plan of a profile whose network is on.
@@ -124,6 +141,7 @@ pub fn resolve(profile: &Profile, host: &Host) -> Option<NetworkPlan> {
     let allowed = net.allow.iter().map(|entry| line(entry, false));
     let private = net.private.iter().map(|entry| line(entry, true));
     Some(NetworkPlan {
+        shared: place::is_bare(profile),
         hosts: allowed.chain(private).collect(),
         addresses: net.addresses.iter().map(address_line).collect(),
         names: net.hosts.clone(),

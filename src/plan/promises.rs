@@ -4,10 +4,14 @@
 use nix::errno::Errno;
 use serde::Serialize;
 
-use super::{Plan, Refusal};
-use crate::host::Host;
+use super::{CHANGES, Plan};
+use crate::host::{Host, Limits};
 use crate::profile::{Layer, Level, Profile, Promise};
 use crate::syscalls::{Compare, Condition, Rule};
+
+mod refuse;
+
+pub use refuse::refusals;
 
 /// One line of the promise table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -76,19 +80,12 @@ fn holding(promise: Promise, profile: &Profile, host: &Host, plan: &Plan) -> Hol
     };
     match promise {
         Promise::Exec => exec(&mut parts, profile, host, plan),
-        Promise::Files => files(&mut parts, host, plan),
-        Promise::NativeCode => {
-            parts.layer(
-                plan,
-                Layer::Mounts,
-                "noexec on everything writable (dlopen too), /proc read-only",
-            );
-            memory_files(&mut parts, profile, plan);
-        }
+        Promise::Files => files(&mut parts, profile, host, plan),
+        Promise::NativeCode => native_code(&mut parts, profile, host, plan),
         Promise::Egress => network(&mut parts, profile, host, plan, true),
         Promise::Ingress => network(&mut parts, profile, host, plan, false),
-        Promise::Privilege => privilege(&mut parts, plan),
-        Promise::Limits => limits(&mut parts, profile, plan),
+        Promise::Privilege => privilege(&mut parts, host, plan),
+        Promise::Limits => limits(&mut parts, profile, host, plan),
         Promise::Processes => processes(&mut parts, host, plan),
     }
     match parts.missing.is_empty() {
@@ -125,6 +122,32 @@ impl Parts {
     }
 }
 
+fn native_code(parts: &mut Parts, profile: &Profile, host: &Host, plan: &Plan) {
+    if plan.is_bare() {
+        parts.landlock(host, plan, "Landlock: /proc is read only");
+        let open = host.bare.iter().flat_map(|bare| &bare.code_mounts);
+        let open: Vec<String> = open.map(|place| place.display().to_string()).collect();
+        match open.is_empty() {
+            true => parts
+                .held
+                .push("everything writable is mounted noexec (dlopen too)".into()),
+            false => parts.missing.push(format!(
+                "a library that it wrote can be loaded (dlopen): {} not mounted noexec",
+                are(&open)
+            )),
+        }
+    } else {
+        let mechanism = "noexec on everything writable (dlopen too), /proc read-only";
+        parts.layer(plan, Layer::Mounts, mechanism);
+    }
+    memory_files(parts, profile, plan);
+}
+
+fn are(all: &[String]) -> String {
+    let verb = if all.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", all.join(", "))
+}
+
 fn exec(parts: &mut Parts, profile: &Profile, host: &Host, plan: &Plan) {
     match &plan.filter {
         None => parts.missing.push("layer `seccomp` is off".into()),
@@ -144,7 +167,11 @@ fn exec(parts: &mut Parts, profile: &Profile, host: &Host, plan: &Plan) {
         }
         Some(_) => parts.missing.push("layer `exec` is off".into()),
     }
-    parts.layer(plan, Layer::Mounts, "noexec on everything writable");
+    if plan.is_bare() {
+        parts.landlock(host, plan, "Landlock: nothing written is executed");
+    } else {
+        parts.layer(plan, Layer::Mounts, "noexec on everything writable");
+    }
     memory_files(parts, profile, plan);
 }
 
@@ -166,24 +193,57 @@ fn memory_files(parts: &mut Parts, profile: &Profile, plan: &Plan) {
     }
 }
 
-fn files(parts: &mut Parts, host: &Host, plan: &Plan) {
-    parts.layer(plan, Layer::Mounts, "own root of read-only binds");
+fn files(parts: &mut Parts, profile: &Profile, host: &Host, plan: &Plan) {
+    if !plan.is_bare() {
+        parts.layer(plan, Layer::Mounts, "own root of read-only binds");
+    }
     parts.landlock(host, plan, "Landlock");
+    if plan.is_bare() {
+        let changes = |rule: &Rule| CHANGES.contains(&rule.syscall);
+        match &plan.filter {
+            Some(filter) if filter.listener => parts
+                .held
+                .push("modes, owners and times changed by the supervisor".into()),
+            Some(_) if !profile.allow.iter().any(changes) => {}
+            _ => parts.missing.push(
+                "modes, owners and times of its user's files can be changed: no seccomp listener"
+                    .into(),
+            ),
+        }
+    }
 }
 
 fn network(parts: &mut Parts, profile: &Profile, host: &Host, plan: &Plan, outwards: bool) {
-    if plan.no_network {
-        parts.held.push("empty network namespace".into());
+    let listens = plan.filter.as_ref().is_some_and(|filter| filter.listener);
+    if plan.no_network && (listens || !plan.is_bare()) {
+        parts.held.push(match plan.is_bare() {
+            true => "sockets mediated: none connects, none listens".into(),
+            false => "empty network namespace".into(),
+        });
         return;
     }
+    if plan.is_bare() && plan.landlock.is_none() {
+        // Others of the same user could be made to do it.
+        parts.landlock(host, plan, "");
+    }
     if let Some(network) = &plan.network {
-        let namespace = "own network namespace, every address leads to itself";
+        let (namespace, served) = match network.shared {
+            true => (
+                "sockets mediated: made and connected by the supervisor",
+                "listeners at",
+            ),
+            false => (
+                "own network namespace, every address leads to itself",
+                "relay from",
+            ),
+        };
         parts.held.push(namespace.into());
         parts.held.push(match outwards {
             true => format!("gateway: {} by name", count(network.hosts.len(), "host")),
-            false => format!("relay from {}", count(network.publish.len(), "address")),
+            false => format!("{served} {}", count(network.publish.len(), "address")),
         });
-        let leaves = outwards.then(|| leaving_sockets(profile, plan)).flatten();
+        let own = outwards && !network.shared;
+        let leaves = own.then(|| leaving_sockets(profile, plan)).flatten();
         parts.missing.extend(leaves.map(str::to_owned));
         if outwards && !network.addresses.is_empty() {
             let ranges = count(network.addresses.len(), "range");
@@ -211,10 +271,19 @@ fn network(parts: &mut Parts, profile: &Profile, host: &Host, plan: &Plan, outwa
         }
         _ => {}
     }
-    parts.missing.push(match host.network {
-        Err(errno) => no_network_namespace(errno),
-        Ok(()) => "layer `net` is off: the network is the host's".into(),
-    });
+    parts
+        .missing
+        .push(match (plan.is_bare(), host.listener, host.network) {
+            (true, ..) if plan.filter.is_none() => {
+                "layer `seccomp` is off: sockets are not mediated, and the network is the host's"
+                    .into()
+            }
+            (true, Err(errno), _) => {
+                format!("no seccomp listener can be had ({errno}), so sockets are not mediated")
+            }
+            (false, _, Err(errno)) => no_network_namespace(errno),
+            _ => "layer `net` is off: the network is the host's".into(),
+        });
 }
 
 /// Sockets that no network namespace holds (AF_VSOCK, vsock(7)) are held by the filter.
@@ -269,79 +338,82 @@ pub fn network_hints(errno: Errno) -> Vec<String> {
     }
 }
 
-fn privilege(parts: &mut Parts, plan: &Plan) {
-    parts.held.push(format!(
-        "user namespace that maps uid {} alone",
-        plan.ids.uid
-    ));
-    parts.layer(plan, Layer::Caps, "no capabilities, securebits locked");
+fn privilege(parts: &mut Parts, host: &Host, plan: &Plan) {
+    parts.held.push(match plan.is_bare() {
+        true => format!("plain uid {}", plan.ids.uid),
+        false => format!("user namespace that maps uid {} alone", plan.ids.uid),
+    });
+    if plan.is_bare() && plan.landlock.is_none() {
+        parts.landlock(host, plan, "");
+    }
+    let caps = match plan.seals {
+        true => "no capabilities, securebits locked",
+        // capabilities(7): without CAP_SETPCAP nobody can empty it.
+        false => "no capabilities (the bounding set stays, inert under no_new_privs)",
+    };
+    parts.layer(plan, Layer::Caps, caps);
     parts.layer(plan, Layer::NoNewPrivs, "no_new_privs");
 }
 
-fn limits(parts: &mut Parts, profile: &Profile, plan: &Plan) {
-    if let Some(pids) = profile.resources.pids.filter(|_| plan.has(Layer::Rlimits)) {
+fn limits(parts: &mut Parts, profile: &Profile, host: &Host, plan: &Plan) {
+    let own = plan.has(Layer::Rlimits) && !plan.is_bare();
+    if let Some(pids) = profile.resources.pids.filter(|_| own) {
         parts.held.push(format!(
             "at most {pids} processes and threads (RLIMIT_NPROC)"
         ));
     }
-    parts.missing.push("cgroup limits are not built yet".into());
+    let Limits { memory, cpus, pids } = host.limits;
+    let own = pids.map(|pids| format!("the container's limit of {pids} processes and threads"));
+    parts.held.extend(own);
+    if host.container && memory.is_some() {
+        let lacks = [
+            (cpus, "CPU", "--cpus 2"),
+            (pids.is_some(), "process", "--pids-limit 128"),
+        ];
+        let lacks = lacks.into_iter().filter(|(there, ..)| !there);
+        let why = |what: &str, flag: &str| {
+            format!("the container has no {what} limit (docker run {flag})")
+        };
+        parts
+            .missing
+            .extend(lacks.map(|(_, what, flag)| why(what, flag)));
+    }
+    match (memory, host.container) {
+        (Some(bytes), _) => parts.held.push(format!(
+            "the container's memory limit of {} MiB",
+            bytes >> 20
+        )),
+        (None, true) => parts
+            .missing
+            .push("the container has no memory limit (docker run --memory 2g)".into()),
+        (None, false) => parts.missing.push("cgroup limits are not built yet".into()),
+    }
 }
 
 fn processes(parts: &mut Parts, host: &Host, plan: &Plan) {
-    parts.layer(plan, Layer::Pid, "pid namespace");
-    parts.layer(plan, Layer::Ipc, "ipc namespace");
+    if plan.is_bare() {
+        parts
+            .missing
+            .push("other processes here are visible".into());
+        parts.layer(
+            plan,
+            Layer::Seccomp,
+            "signals, limits and priorities for itself only",
+        );
+    } else {
+        parts.layer(plan, Layer::Pid, "pid namespace");
+        parts.layer(plan, Layer::Ipc, "ipc namespace");
+    }
     match &plan.landlock {
         Some(landlock) if landlock.abi >= 6 => parts.held.push("Landlock scopes: signals, abstract sockets".into()),
+        // The supervisor connects no unix socket.
+        Some(_) if plan.is_bare() => {}
         Some(landlock) => parts.missing.push(format!(
             "abstract unix sockets of the host are in reach: scopes need Landlock ABI 6, host has {}",
             landlock.abi
         )),
         None => parts.landlock(host, plan, ""),
     }
-}
-
-/// What is required and not held.
-pub fn refusals(plan: &Plan, host: &Host) -> Vec<Refusal> {
-    let refuse = |line: &PromiseLine| match (&line.holding, line.level) {
-        (Holding::NotHeld { why, .. }, Level::Require) => Some(Refusal {
-            what: format!("promise `{}` (required)", key(&line.promise)),
-            needs: need(line.promise).into(),
-            found: why.clone(),
-            hints: hints(line.promise, why, host),
-        }),
-        _ => None,
-    };
-    plan.promises.iter().filter_map(refuse).collect()
-}
-
-fn need(promise: Promise) -> &'static str {
-    match promise {
-        Promise::Exec => "a seccomp listener and noexec mounts",
-        Promise::Files => "an own root and Landlock",
-        Promise::NativeCode => "noexec mounts and a read-only /proc",
-        Promise::Egress | Promise::Ingress => "an own network namespace",
-        Promise::Privilege => "a user namespace, empty capability sets and no_new_privs",
-        Promise::Limits => "cgroup v2",
-        Promise::Processes => "pid and ipc namespaces and Landlock scopes",
-    }
-}
-
-fn hints(promise: Promise, why: &str, host: &Host) -> Vec<String> {
-    let mut hints = Vec::new();
-    if host.landlock.is_err() && why.contains("Landlock") {
-        hints.push("Landlock: boot with `lsm=landlock,...` (Linux 5.13 or newer), and let no outer filter hide it".into());
-    }
-    if why.contains("listener") {
-        hints.push("another supervisor already holds this process tree's seccomp listener: start flowjail outside of it".into());
-    }
-    if let (Promise::Egress | Promise::Ingress, Err(errno)) = (promise, host.network) {
-        hints.extend(network_hints(errno));
-    }
-    let key = key(&promise);
-    hints.push(format!(
-        "to run without it, write `{key} = \"prefer\"` under [promises]"
-    ));
-    hints
 }
 
 impl PromiseLine {

@@ -4,26 +4,32 @@
 use std::collections::BTreeMap;
 
 use super::{
-    FilterPlan, IdPlan, Plan, Refusal, Refusals, confine, files, ids, landlock, mounts, network,
-    promises,
+    FilterPlan, IdPlan, Kind, Plan, Refusal, Refusals, bare, confine, files, ids, landlock, mounts,
+    network, place, promises,
 };
 use crate::filter::{Otherwise, Policy};
 use crate::host::{Host, NamespaceBlock, PathFact};
-use crate::profile::{JailKind, Layer, Profile, Sourced, env_matches, never_passed};
+use crate::profile::{Layer, Profile, Sourced, env_matches, never_passed};
 
 /// Resolves a profile against a host. Pure: the same values give the same plan.
 ///
 /// # Errors
 /// Everything that is required and cannot be had, at once.
 pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refusals> {
-    let mut refusals: Vec<Refusal> = kind(profile, host).into_iter().collect();
+    let kind = place::kind(profile, host);
+    let (profile, host) = place::settle(profile, host);
+    let (profile, host) = (&*profile, &*host);
+    let mut refusals = match kind {
+        Kind::Namespaced => no_namespaces(host),
+        Kind::Bare => bare::refusals(profile, host),
+    };
     let ids = ids::resolve(profile.user, host, data(profile, host))
         .map_err(|refusal| Refusals(vec![refusal]))?;
     let resolved = files::resolve(profile, host, &ids).unwrap_or_else(|more| {
         refusals.extend(more);
         files::Files::default()
     });
-    let mounts = match off(profile, Layer::Mounts) {
+    let mounts = match off(profile, Layer::Mounts) || kind == Kind::Bare {
         true => Vec::new(),
         false => mounts::resolve(profile, host, &resolved, &ids).unwrap_or_else(|more| {
             refusals.extend(more);
@@ -34,7 +40,7 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
     let mut plan = Plan {
         profile: profile.name.clone(),
         name: name.to_owned(),
-        kind: "namespaced",
+        kind,
         program: host.command.program.clone(),
         argv: host.command.argv.clone(),
         env: environment(profile, host),
@@ -47,19 +53,26 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
             .collect(),
         network: network::resolve(profile, host),
         no_network: !profile.net.enabled,
+        makes: resolved.makes.clone(),
+        group_files: resolved.group_files.clone(),
+        seals: kind == Kind::Namespaced
+            || host
+                .bare
+                .as_ref()
+                .is_some_and(|bare| bare.seal && ids.root_start),
         mounts,
         landlock,
         rlimits: if off(profile, Layer::Rlimits) {
             Vec::new()
         } else {
-            rlimits(profile)
+            rlimits(profile, host)
         },
         filter: filter(
             profile,
             host.listener.is_ok(),
             network::is_own(profile, host),
         ),
-        own_filters: confine::filters(network::is_own(profile, host)),
+        own_filters: confine::filters(kind, network::is_own(profile, host)),
         layers_off: profile.layers_off.iter().copied().collect(),
         promises: Vec::new(),
         notes: Vec::new(),
@@ -86,18 +99,10 @@ fn data<'a>(profile: &Profile, host: &'a Host) -> Option<&'a PathFact> {
     host.paths.get(std::path::Path::new(&path))
 }
 
-fn kind(profile: &Profile, host: &Host) -> Option<Refusal> {
-    if profile.jail == JailKind::Bare {
-        return Some(Refusal {
-            what: "jail = \"bare\"".into(),
-            needs: "the bare jail, which this version does not have yet".into(),
-            found: "only the namespaced jail exists".into(),
-            hints: vec!["write `jail = \"auto\"` where user namespaces can be had".into()],
-        });
-    }
-    host.namespaces
-        .err()
-        .map(|block| refuse_namespaces(block, host.container))
+fn no_namespaces(host: &Host) -> Vec<Refusal> {
+    let block = host.namespaces.err();
+    let refused = block.map(|block| refuse_namespaces(block, host.container));
+    refused.into_iter().collect()
 }
 
 /// The refusal where the jail cannot have a network of its own.
@@ -125,7 +130,9 @@ pub fn refuse_namespaces(block: NamespaceBlock, container: bool) -> Refusal {
 /// The usual causes in their own words.
 fn describe(block: NamespaceBlock, container: bool) -> (String, Vec<String>) {
     use nix::errno::Errno;
-    let in_container = "this is a container: give it `--security-opt seccomp=unconfined`, or run flowjail on the host";
+    let in_container = "this is a container: write `jail = \"auto\"`, which takes the bare jail there, or give it `--security-opt seccomp=unconfined --security-opt systempaths=unconfined`";
+    let bare =
+        "where no namespace can be had at all: `jail = \"bare\"` in the profile, which needs none";
     let mut hints = Vec::new();
     let found = match block {
         NamespaceBlock::Clone(Errno::ENOSPC) => {
@@ -148,9 +155,7 @@ fn describe(block: NamespaceBlock, container: bool) -> (String, Vec<String>) {
             format!("an own /proc cannot be mounted ({errno}): parts of the host's are covered")
         }
     };
-    if container {
-        hints.push(in_container.into());
-    }
+    hints.push(if container { in_container } else { bare }.into());
     (found, hints)
 }
 
@@ -182,22 +187,26 @@ fn environment(profile: &Profile, host: &Host) -> Vec<(String, String)> {
     env.into_iter().collect()
 }
 
-fn rlimits(profile: &Profile) -> Vec<(&'static str, u32, u64)> {
+fn rlimits(profile: &Profile, host: &Host) -> Vec<(&'static str, u32, u64)> {
+    let bare = place::is_bare(profile);
     let mut limits = vec![("core", libc::RLIMIT_CORE, 0)];
-    limits.extend(
-        profile
-            .resources
-            .open_files
-            .map(|value| ("nofile", libc::RLIMIT_NOFILE, value)),
-    );
-    limits.extend(
-        profile
-            .resources
-            .pids
-            .map(|value| ("nproc", libc::RLIMIT_NPROC, value)),
-    );
+    // Descriptors on their way between processes are counted for the whole user: the bare jail's supervisor, which is
+    // the same, keeps room for its own.
+    // It also looks through all that are open, now and then.
+    let room = (host.open_files / 2).min(MOST_FILES);
+    let files = match (profile.resources.open_files, bare) {
+        (wanted, true) => Some(wanted.unwrap_or(room).min(host.open_files / 2)),
+        (wanted, false) => wanted,
+    };
+    limits.extend(files.map(|value| ("nofile", libc::RLIMIT_NOFILE, value)));
+    // So are processes: in a user namespace of its own they are the jail's alone, without one everybody's.
+    let pids = profile.resources.pids.filter(|_| !bare);
+    limits.extend(pids.map(|value| ("nproc", libc::RLIMIT_NPROC, value)));
     limits
 }
+
+/// What the bare jail's program may have open where its profile does not say.
+const MOST_FILES: u64 = 16_384;
 
 /// The filter of a profile; `seen`: whether a listener can be had, so that what is denied is seen; `own_network`: whether
 /// connects are seen, too, and held by the jail's network.
@@ -206,6 +215,7 @@ pub fn filter(profile: &Profile, seen: bool, own_network: bool) -> Option<Filter
         return None;
     }
     let unseen = !seen;
+    let bare = place::is_bare(profile);
     let mediated = profile.programs.is_empty() && !off(profile, Layer::Exec) && !unseen;
     let mut allow = profile.allow.clone();
     if !mediated {
@@ -216,15 +226,19 @@ pub fn filter(profile: &Profile, seen: bool, own_network: bool) -> Option<Filter
     let mut numbers: Vec<u32> = allow.iter().map(|rule| rule.number).collect();
     numbers.sort_unstable();
     numbers.dedup();
-    if own_network && seen {
+    let mut sockets = Vec::new();
+    let mut published = profile.net.publish.iter();
+    let guests = published.any(|entry| entry.value.allow_from.is_some());
+    if bare && seen {
+        (allow, sockets) = bare::mediate(allow, own_network || !profile.net.enabled, guests);
+    } else if own_network && seen {
         // Allowed all the same, by the supervisor, which records where it goes.
         allow.retain(|rule| rule.syscall != "connect");
     }
-    let answer = profile
-        .answer
-        .iter()
-        .map(|answer| (answer.rule.clone(), answer.errno))
-        .collect();
+    let own = if bare { bare::answers() } else { Vec::new() };
+    let named = profile.answer.iter();
+    let named = named.map(|answer| (answer.rule.clone(), answer.errno));
+    let answer = own.into_iter().chain(named).collect();
     let otherwise = if unseen {
         Otherwise::Errno(libc::EPERM)
     } else {
@@ -239,6 +253,7 @@ pub fn filter(profile: &Profile, seen: bool, own_network: bool) -> Option<Filter
         policy,
         listener: !unseen,
         mediated_exec: mediated,
+        mediated: sockets,
         allowed: numbers.len(),
     })
 }
@@ -262,10 +277,12 @@ fn notes(profile: &Profile, host: &Host, plan: &Plan) -> Vec<String> {
             abi => format!("Landlock: host has ABI {abi}, all of it is handled"),
         });
     }
+    notes.extend(bare::notes(host, plan));
     if profile.net.enabled && plan.network.is_none() {
         notes.push("WARNING: the network is the host's: host names, UDP and what is served are NOT enforced".into());
     }
-    notes.extend(plan.network.as_ref().and_then(shared_port));
+    let own = plan.network.as_ref().filter(|network| !network.shared);
+    notes.extend(own.and_then(shared_port));
     if plan
         .network
         .as_ref()

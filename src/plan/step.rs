@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -38,12 +39,17 @@ pub enum Step {
     ConfineGateway,
     /// clone3 with the namespaces.
     Namespaces,
+    /// clone3 without any, for the bare jail.
+    ForkInit,
     /// Write the id maps.
     MapIds,
     /// Wait until they are written.
     AwaitMaps,
     /// Die with the supervisor, in a session of one's own.
     Tie,
+    /// The same in the bare jail, where others must be ended first: watch for its end, and be the parent of whoever is
+    /// left.
+    WatchSupervisor,
     /// Refuse executable memfds in the pid namespace.
     MemfdNoexec,
     /// Become the mapped ids, keeping the namespace's capabilities for the steps to come.
@@ -76,6 +82,10 @@ pub enum Step {
     DropIds,
     /// Ambient, effective, permitted, inheritable: empty.
     DropCapabilities,
+    /// A directory that the program writes, and that is not there yet.
+    MakeDirectory(PathBuf),
+    /// A file that the program writes, for its whole group.
+    MakeFile(PathBuf),
     /// Die with init.
     TieToInit,
     /// The working directory.
@@ -103,18 +113,21 @@ impl Plan {
             }
         };
         let network = self.network.is_some();
-        when(!self.ids.root_start, Step::OwnNamespace);
+        when(!self.ids.root_start && !self.is_bare(), Step::OwnNamespace);
         when(network, Step::ForkGateway);
-        when(network, Step::Network);
+        when(network && !self.is_bare(), Step::Network);
         when(network, Step::ConfineGateway);
         when(own_root && self.ids.root_start, Step::OpenTrees);
-        when(true, Step::Namespaces);
-        when(true, Step::MapIds);
-        when(true, Step::Tie);
-        when(true, Step::AwaitMaps);
-        when(true, Step::TakeIds);
+        let bare = self.is_bare();
+        when(bare, Step::ForkInit);
+        when(bare, Step::WatchSupervisor);
+        when(!bare, Step::Namespaces);
+        when(!bare, Step::MapIds);
+        when(!bare, Step::Tie);
+        when(!bare, Step::AwaitMaps);
+        when(!bare, Step::TakeIds);
         when(self.has(Layer::Uts), Step::HostName);
-        when(true, Step::PrivateMounts);
+        when(!bare, Step::PrivateMounts);
         when(own_root && !self.ids.root_start, Step::OpenTreesInside);
         when(own_root, Step::NewRoot);
         self.mounts
@@ -122,7 +135,7 @@ impl Plan {
             .for_each(|mount| when(own_root, Step::Mount(mount.clone())));
         when(own_root, Step::EnterRoot);
         when(self.memfd_noexec(), Step::MemfdNoexec);
-        when(self.has(Layer::Caps), Step::SealCapabilities);
+        when(self.has(Layer::Caps) && self.seals, Step::SealCapabilities);
         when(true, Step::ForkWorkload);
         when(true, Step::ConfineInit);
         when(true, Step::ConfineSupervisor);
@@ -132,6 +145,12 @@ impl Plan {
             .for_each(|&(name, number, value)| when(true, Step::Limit(name, number, value)));
         when(true, Step::DropIds);
         when(self.has(Layer::Caps), Step::DropCapabilities);
+        self.makes
+            .iter()
+            .for_each(|place| when(true, Step::MakeDirectory(place.clone())));
+        self.group_files
+            .iter()
+            .for_each(|place| when(true, Step::MakeFile(place.clone())));
         when(true, Step::TieToInit);
         when(true, Step::WorkingDirectory);
         when(self.has(Layer::NoNewPrivs), Step::NoNewPrivs);
@@ -158,11 +177,13 @@ impl Step {
             | Step::ForkGateway
             | Step::Network
             | Step::Namespaces
+            | Step::ForkInit
             | Step::MapIds
             | Step::MemfdNoexec
             | Step::ConfineSupervisor => Runner::Supervisor,
             Step::AwaitMaps
             | Step::Tie
+            | Step::WatchSupervisor
             | Step::TakeIds
             | Step::HostName
             | Step::PrivateMounts
@@ -187,8 +208,20 @@ impl fmt::Display for Step {
             Step::Network => "make the network namespace, every address of it local",
             Step::ConfineGateway => "confine the gateway",
             Step::Namespaces => "make the namespaces",
+            Step::ForkInit => "fork init",
             Step::MapIds => "map the ids",
             Step::Tie => "die with the supervisor",
+            Step::WatchSupervisor => "watch the supervisor, adopt orphans",
+            Step::MakeFile(place) => {
+                return write!(
+                    out,
+                    "make the file {} for the group, where there is none",
+                    place.display()
+                );
+            }
+            Step::MakeDirectory(place) => {
+                return write!(out, "make the directory {}", place.display());
+            }
             Step::MemfdNoexec => "refuse executable memfds (vm.memfd_noexec=2)",
             Step::TakeIds => "become the mapped ids",
             Step::HostName => "set the host name",

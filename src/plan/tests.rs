@@ -21,6 +21,8 @@ fn fact(path: &str, kind: PathKind, owner: u32) -> PathFact {
         replaceable_by: Default::default(),
         link_owners: Default::default(),
         group_replaceable: false,
+        above: "/".into(),
+        closed: Vec::new(),
     }
 }
 
@@ -51,7 +53,11 @@ fn host() -> Host {
         landlock: Ok(7),
         listener: Ok(()),
         memfd_noexec: false,
+        bare: None,
+        limits: Default::default(),
+        open_files: 1 << 20,
         container: false,
+        port: None,
         env: BTreeMap::new(),
         etc_hosts: String::new(),
         resolv_conf: "nameserver 192.0.2.53\n".into(),

@@ -50,6 +50,7 @@ pub fn check(
         env: Environment {
             pass: sourced(&merged.pass),
             set: values(&merged.set),
+            bare: values(&merged.bare),
         },
         promises: promises(&merged),
         layers_off: merged
@@ -180,7 +181,8 @@ fn variables(merged: &Fragment, report: &mut Report) {
             .flatten()
             .map(|item| (&item.value, &item.place)),
     );
-    all.extend(merged.set.values().map(|item| (&item.value, &item.place)));
+    let set = merged.set.values().chain(merged.bare.values());
+    all.extend(set.map(|item| (&item.value, &item.place)));
     for (template, place) in all {
         for name in template.variables() {
             let known = || {

@@ -40,7 +40,8 @@ impl Profile {
             .params
             .values()
             .chain(&self.command)
-            .chain(self.env.set.values());
+            .chain(self.env.set.values())
+            .chain(self.env.bare.values());
         let mut all = self.paths().chain(places).chain(cwd).chain(texts);
         all.any(|template| template.variables().any(|name| name == variable))
     }

@@ -95,6 +95,8 @@ pub struct Fragment {
     pub pass: Vec<Item<String>>,
     /// `env.set`.
     pub set: BTreeMap<String, Item<Template>>,
+    /// `env.bare`.
+    pub bare: BTreeMap<String, Item<Template>>,
     /// `[promises]`.
     pub promises: BTreeMap<Promise, Level>,
     /// `[layers]`: whether each is on.

@@ -68,12 +68,13 @@ pub const COUNTS: [&str; 4] = ["connections", "per_host", "visitors", "queries"]
 /// Those that are times.
 pub const TIMES: [&str; 2] = ["connect", "idle"];
 
-const PUBLISH_KEYS: [&str; 3] = ["to", "allow_from", "proxy_from"];
+const PUBLISH_KEYS: [&str; 4] = ["in_container", "to", "allow_from", "proxy_from"];
 
 /// An address that is served without more being said.
 pub fn published(address: SocketAddr) -> Publish {
     Publish {
         address,
+        in_container: None,
         to: None,
         allow_from: None,
         proxy_from: Vec::new(),
@@ -84,10 +85,15 @@ fn publish(line: &Line<'_>, report: &mut Report) -> Option<Publish> {
     let plain = report
         .keep(&line.place, host::parse_publish(&line.text))
         .map(published);
+    let in_container = line.get("in_container").and_then(|node| {
+        let text = node.text(report)?;
+        report.keep(&node.place(), host::parse_publish(&text))
+    });
     let to = line.get("to").and_then(|node| port(&node, report));
     let allow_from = line.get("allow_from").map(|node| networks(&node, report));
     let proxy_from = line.get("proxy_from").map(|node| networks(&node, report));
     Some(Publish {
+        in_container,
         to,
         allow_from,
         proxy_from: proxy_from.unwrap_or_default(),

@@ -53,6 +53,7 @@ impl Fragment {
             .retain(|item| !later.set.contains_key(&item.value));
         extend(&mut self.pass, later.pass, String::clone);
         self.set.extend(later.set);
+        self.bare.extend(later.bare);
         self.promises.extend(later.promises);
         self.layers.extend(later.layers);
         self.absorb_rules(later.syscalls, later.answers, report);

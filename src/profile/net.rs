@@ -79,6 +79,9 @@ pub struct Network {
 pub struct Publish {
     /// Where visitors come.
     pub address: SocketAddr,
+    /// Where they come instead when flowjail runs in a container, whose loopback nobody outside reaches; the variable
+    /// PORT names another port there. Default: the same.
+    pub in_container: Option<SocketAddr>,
     /// The port in the jail that they are led to. Default: the first published address's own `to`, or its port.
     pub to: Option<u16>,
     /// Who may come. Default: anyone; an empty list admits nobody.

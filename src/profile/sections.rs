@@ -169,11 +169,32 @@ fn write_path(line: &Line<'_>, report: &mut Report) -> Option<WritePath> {
         report.keep(&node.place(), template::parse_path(&text))
     });
     let links = line.get("links").and_then(|node| node.truth(report));
+    let group_files = line
+        .get("group_files")
+        .map(|node| file_names(&node, report));
     Some(WritePath {
         path: path(line, report)?,
         at,
         links: links.unwrap_or(false),
+        group_files: group_files.unwrap_or_default(),
     })
+}
+
+/// Names in a directory, and none that lead out of it.
+fn file_names(node: &Node<'_>, report: &mut Report) -> Vec<String> {
+    let mut all = Vec::new();
+    for (text, place) in node.texts(report) {
+        match text.contains('/') || matches!(text.as_str(), "" | "." | "..") || text.contains('\0')
+        {
+            true => report.hinted(
+                &place,
+                "not the name of a file",
+                "write one name, as in \"database.sqlite\"",
+            ),
+            false => all.push(text),
+        }
+    }
+    all
 }
 
 fn files(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
@@ -183,7 +204,13 @@ fn files(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
         refuse_twice(&out.read, |read| read.path.to_string(), report);
     }
     if let Some(node) = fields.get("write") {
-        out.write = items(&node, "path", &["at", "links"], report, write_path);
+        out.write = items(
+            &node,
+            "path",
+            &["at", "links", "group_files"],
+            report,
+            write_path,
+        );
         refuse_twice(&out.write, |write| write.path.to_string(), report);
     }
     for item in &out.write {
@@ -266,20 +293,22 @@ fn cpus(node: &Node<'_>, report: &mut Report) -> Option<f64> {
 }
 
 fn env(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
-    let fields = node.table(&["pass", "set"], report);
+    let fields = node.table(&["pass", "set", "bare"], report);
     if let Some(node) = fields.get("pass") {
         out.pass = items(&node, "name", &[], report, |line, report| {
             report.keep(&line.place, leaf::env_pattern(&line.text))
         });
         refuse_twice(&out.pass, String::clone, report);
     }
-    if let Some(node) = fields.get("set") {
-        out.set = templates(
-            &node,
-            |name| leaf::env_name(name).is_ok(),
-            "not a variable's name",
-            report,
-        );
+    for (key, out) in [("set", &mut out.set), ("bare", &mut out.bare)] {
+        if let Some(node) = fields.get(key) {
+            *out = templates(
+                &node,
+                |name| leaf::env_name(name).is_ok(),
+                "not a variable's name",
+                report,
+            );
+        }
     }
     for item in &out.pass {
         if out.set.contains_key(&item.value) {

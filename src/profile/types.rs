@@ -124,6 +124,9 @@ pub struct WritePath {
     pub at: Option<Template>,
     /// Whether symbolic links may be made in it (`links = true`). Default: no.
     pub links: bool,
+    /// Names of files that are made empty before the program runs, where its group is root's: as containers with
+    /// arbitrary user ids have it, and the program itself would keep the file from the next id's group. Default: none.
+    pub group_files: Vec<String>,
 }
 
 /// A size in bytes; written as a number and K, M, G or T (powers of 1024).
@@ -159,6 +162,8 @@ pub struct Environment {
     pub pass: Vec<Sourced<String>>,
     /// Names that are set.
     pub set: BTreeMap<String, Template>,
+    /// Names that are set in the bare jail, which has no private home; they win over `set` and over what is passed.
+    pub bare: BTreeMap<String, Template>,
 }
 
 /// What a jail promises; see DESIGN in the crate documentation.

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::syscalls::Rule;
+
 /// What a waiting call gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -12,6 +14,8 @@ pub enum Verdict {
     RefuseExec,
     /// A child process: it may be made, so that what it wants to execute is refused by name.
     WatchChild,
+    /// A socket call of the bare jail that its profile allows: the supervisor carries it out, or looks at it first.
+    Mediate,
     /// A connect in the jail's own network: it goes on, and where it goes is recorded.
     RecordConnect,
     /// Any other call: refused.
@@ -25,6 +29,8 @@ pub struct State {
     awaiting_first_exec: bool,
     /// Whether the jail has a network of its own, which holds connects whatever they say.
     own_network: bool,
+    /// The bare jail's socket calls, as the profile allows them.
+    sockets: Vec<Rule>,
     children: Bucket,
 }
 
@@ -35,10 +41,11 @@ const REFILL: Duration = Duration::from_secs(1);
 
 impl State {
     /// A launch whose first execve is mediated, or is not, in a network of its own, or not.
-    pub fn new(mediated_exec: bool, own_network: bool, now: Instant) -> State {
+    pub fn new(mediated_exec: bool, own_network: bool, sockets: Vec<Rule>, now: Instant) -> State {
         State {
             awaiting_first_exec: mediated_exec,
             own_network,
+            sockets,
             children: Bucket {
                 left: CHILDREN,
                 filled: now,
@@ -46,8 +53,9 @@ impl State {
         }
     }
 
-    /// Decides on one call by its name and its first argument.
-    pub fn decide(&mut self, syscall: &str, first_argument: u64, now: Instant) -> Verdict {
+    /// Decides on one call by its name and its arguments in registers.
+    pub fn decide(&mut self, syscall: &str, args: &[u64; 6], now: Instant) -> Verdict {
+        let allowed = |rule: &Rule| rule.syscall == syscall && rule.holds(args, 0);
         match syscall {
             "execve" if self.awaiting_first_exec => {
                 self.awaiting_first_exec = false;
@@ -55,7 +63,8 @@ impl State {
             }
             "execve" | "execveat" => Verdict::RefuseExec,
             "connect" if self.own_network => Verdict::RecordConnect,
-            "clone" if is_fork(first_argument) && self.children.take(now) => Verdict::WatchChild,
+            _ if self.sockets.iter().any(allowed) => Verdict::Mediate,
+            "clone" if is_fork(args[0]) && self.children.take(now) => Verdict::WatchChild,
             "fork" | "vfork" if self.children.take(now) => Verdict::WatchChild,
             _ => Verdict::RefuseCall,
         }
@@ -109,19 +118,23 @@ mod tests {
     const FORK: u64 =
         (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID | libc::SIGCHLD) as u64;
 
+    fn args(first: u64) -> [u64; 6] {
+        [first, 0, 0, 0, 0, 0]
+    }
+
     #[test]
     fn one_execve_passes_and_no_other() {
         let now = Instant::now();
-        let mut state = State::new(true, false, now);
-        assert_eq!(state.decide("execveat", 0, now), Verdict::RefuseExec);
-        assert_eq!(state.decide("execve", 0, now), Verdict::FirstExec);
-        assert_eq!(state.decide("execve", 0, now), Verdict::RefuseExec);
+        let mut state = State::new(true, false, Vec::new(), now);
+        assert_eq!(state.decide("execveat", &args(0), now), Verdict::RefuseExec);
+        assert_eq!(state.decide("execve", &args(0), now), Verdict::FirstExec);
+        assert_eq!(state.decide("execve", &args(0), now), Verdict::RefuseExec);
     }
 
     #[test]
     fn a_connect_goes_on_in_a_network_of_its_own_alone() {
         let now = Instant::now();
-        let decide = |own| State::new(true, own, now).decide("connect", 3, now);
+        let decide = |own| State::new(true, own, Vec::new(), now).decide("connect", &args(3), now);
         assert_eq!(decide(true), Verdict::RecordConnect);
         assert_eq!(decide(false), Verdict::RefuseCall);
     }
@@ -129,21 +142,24 @@ mod tests {
     #[test]
     fn a_few_children_are_watched_and_a_bomb_is_refused() {
         let now = Instant::now();
-        let mut state = State::new(true, false, now);
+        let mut state = State::new(true, false, Vec::new(), now);
         let passed = (0..1000)
-            .filter(|_| state.decide("clone", FORK, now) == Verdict::WatchChild)
+            .filter(|_| state.decide("clone", &args(FORK), now) == Verdict::WatchChild)
             .count();
         assert_eq!(passed, CHILDREN as usize);
         let later = now + Duration::from_secs(2);
-        assert_eq!(state.decide("clone", FORK, later), Verdict::WatchChild);
-        assert_eq!(state.decide("vfork", 0, later), Verdict::WatchChild);
-        assert_eq!(state.decide("vfork", 0, later), Verdict::RefuseCall);
+        assert_eq!(
+            state.decide("clone", &args(FORK), later),
+            Verdict::WatchChild
+        );
+        assert_eq!(state.decide("vfork", &args(0), later), Verdict::WatchChild);
+        assert_eq!(state.decide("vfork", &args(0), later), Verdict::RefuseCall);
     }
 
     #[test]
     fn namespaces_and_odd_flags_are_no_plain_fork() {
         let now = Instant::now();
-        let mut state = State::new(true, false, now);
+        let mut state = State::new(true, false, Vec::new(), now);
         for flag in [
             libc::CLONE_NEWUSER,
             libc::CLONE_NEWNET,
@@ -152,15 +168,15 @@ mod tests {
             libc::CLONE_FILES,
         ] {
             assert_eq!(
-                state.decide("clone", FORK | flag as u64, now),
+                state.decide("clone", &args(FORK | flag as u64), now),
                 Verdict::RefuseCall,
                 "{flag:#x}"
             );
         }
         assert_eq!(
-            state.decide("clone", FORK | 1 << 40, now),
+            state.decide("clone", &args(FORK | 1 << 40), now),
             Verdict::RefuseCall
         );
-        assert_eq!(state.decide("ptrace", 0, now), Verdict::RefuseCall);
+        assert_eq!(state.decide("ptrace", &args(0), now), Verdict::RefuseCall);
     }
 }

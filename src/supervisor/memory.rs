@@ -3,18 +3,11 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::io::IoSliceMut;
 use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
-use nix::sys::uio::{RemoteIoVec, pread, process_vm_readv};
-use nix::unistd::Pid;
 
-/// Where flowjail's supervisor sees a process's memory: /proc is its root.
-fn open(pid: u32) -> Result<File, Errno> {
-    File::open(format!("/{pid}/mem"))
-        .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
-}
+use crate::sys::proc::Proc;
 
 const MAX_PATH: usize = 512;
 const MAX_ARGUMENTS: usize = 32;
@@ -22,8 +15,13 @@ const MAX_ARGUMENT: usize = 256;
 const MAX_TOTAL: usize = 2048;
 
 /// Reads the path at `path` and the NULL-terminated array at `argv`; cut where they are long.
-pub fn exec_arguments(pid: u32, path: u64, argv: u64) -> Result<(String, Vec<String>), Errno> {
-    let memory = open(pid)?;
+pub fn exec_arguments(
+    proc: &Proc,
+    pid: u32,
+    path: u64,
+    argv: u64,
+) -> Result<(String, Vec<String>), Errno> {
+    let memory = proc.memory(pid)?;
     let name = text(&memory, path, MAX_PATH);
     let mut words = Vec::new();
     let mut total = 0;
@@ -43,27 +41,6 @@ pub fn exec_arguments(pid: u32, path: u64, argv: u64) -> Result<(String, Vec<Str
         }
     }
     Ok((name, words))
-}
-
-/// Up to `N` bytes at `at`; `length`: how many the caller says that there are.
-pub fn bytes<const N: usize>(pid: u32, at: u64, length: usize) -> Result<Vec<u8>, Errno> {
-    let mut room = [0u8; N];
-    let wanted = &mut room[..length.min(N)];
-    let whole = wanted.len();
-    // One call where the file takes three (process_vm_readv(2)); refused in some places, and short at a page that is
-    // not there.
-    let from = [RemoteIoVec {
-        base: at as usize,
-        len: whole,
-    }];
-    let target = Pid::from_raw(pid.cast_signed());
-    let at_once = process_vm_readv(target, &mut [IoSliceMut::new(wanted)], &from);
-    if at_once == Ok(whole) {
-        return Ok(room[..whole].to_vec());
-    }
-    let place = i64::try_from(at).map_err(|_| Errno::EFAULT)?;
-    let length = pread(open(pid)?, &mut room[..whole], place)?;
-    Ok(room[..length].to_vec())
 }
 
 fn pointer(memory: &File, at: u64) -> Option<u64> {

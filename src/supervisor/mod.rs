@@ -2,22 +2,28 @@
 #![forbid(unsafe_code)]
 
 mod decide;
+mod mediate;
 mod memory;
 mod network;
 mod notices;
 mod signals;
+mod sockaddr;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::sys::signal::kill;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::unistd::{Pid, getpid};
 
 use crate::events::{Event, Ledger, Sink};
 use crate::launch::{Failure, Launched, step_failure};
 use crate::plan::Plan;
+use crate::sys::process;
 
 pub use signals::Watch;
 
@@ -44,9 +50,9 @@ pub fn supervise(
     mut sink: Sink,
 ) -> Result<Outcome, Failure> {
     let mut launched = launched;
-    let mut notices = notices::Notices::new(plan);
     let gateway = launched.gateway.take().zip(plan.network.as_ref());
     let mut line = gateway.map(|(process, plan)| network::Line::new(process, plan));
+    let mut notices = notices::Notices::new(plan, Rc::clone(&launched.proc), line.as_mut());
     sink.write(&start_event(plan));
     let watched = watch_to_the_end(
         &launched,
@@ -55,7 +61,7 @@ pub fn supervise(
         line.as_mut(),
         &mut sink,
     );
-    let status = end(&launched)?;
+    let status = end(&launched, plan)?;
     let finish = |line: network::Line| line.finish(&mut notices.ledger, &mut sink);
     let failures = line.map(finish).unwrap_or_default();
     let cut_short = watched.err();
@@ -90,6 +96,7 @@ fn watch_to_the_end(
         }
         if !signalled.is_empty() {
             watch.forward(&launched.init).map_err(failed)?;
+            reap_orphans(launched);
         }
         watch.enforce_grace(&launched.init).map_err(failed)?;
         match listener {
@@ -151,11 +158,51 @@ fn gateway_is_gone() -> Failure {
 }
 
 /// Kills what is left, and reaps init: with pid 1 its whole pid namespace is gone.
-fn end(launched: &Launched) -> Result<WaitStatus, Failure> {
+fn end(launched: &Launched, plan: &Plan) -> Result<WaitStatus, Failure> {
     // ESRCH: it ended by itself.
-    let _ = crate::sys::process::send_signal(&launched.init, Signal::SIGKILL);
-    waitid(Id::PIDFd(launched.init.as_fd()), WaitPidFlag::WEXITED)
-        .map_err(|errno| Failure::outside("waiting for init", errno))
+    let _ = process::send_signal(&launched.init, Signal::SIGKILL);
+    let status = waitid(Id::PIDFd(launched.init.as_fd()), WaitPidFlag::WEXITED)
+        .map_err(|errno| Failure::outside("waiting for init", errno))?;
+    // As pid 1 of a container the supervisor takes everyone with it.
+    if plan.is_bare() && launched.alone && getpid().as_raw() != 1 {
+        sweep(launched);
+    }
+    Ok(status)
+}
+
+/// Ends whoever is left of a bare jail whose init was killed: children by now. The gateway is a child, too, and goes on for
+/// a moment: what it has to tell is wanted.
+fn sweep(launched: &Launched) {
+    for _ in 0..MOST_SWEEPS {
+        let all = launched.proc.children(getpid().as_raw());
+        let left: Vec<i32> = all
+            .into_iter()
+            .filter(|pid| Some(*pid) != launched.gateway_pid)
+            .collect();
+        if left.is_empty() {
+            return;
+        }
+        for pid in left {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            // A child that has been killed ends.
+            let _ = waitpid(Pid::from_raw(pid), None);
+        }
+    }
+}
+
+/// Each hands on its own children: as deep as a tree of processes may be.
+const MOST_SWEEPS: usize = 10_000;
+
+/// Reaps orphans that came to this process as the parent of the last resort. init and the gateway are waited for by
+/// others.
+fn reap_orphans(launched: &Launched) {
+    while let Some(pid) = process::ended_child() {
+        if pid == launched.init_pid || Some(pid) == launched.gateway_pid {
+            return;
+        }
+        // Whatever came of it.
+        let _ = process::reap(pid);
+    }
 }
 
 fn outcome(

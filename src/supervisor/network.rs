@@ -9,23 +9,27 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 
+use super::mediate::Record;
 use crate::events::{Connection, Denial, Event, Flows, Ledger, Query, Sink, Verdict, Visitor};
 use crate::gateway::address;
-use crate::gateway::policy::screen_address;
+use crate::gateway::coming;
+use crate::gateway::doors::Door;
+use crate::gateway::policy::{host_of_file, screen_address};
+use crate::gateway::reason::Reason;
 use crate::gateway::word::{Word, beside};
 use crate::launch::GatewayProcess;
-use crate::plan::{AddressLine, NetworkPlan};
-use crate::sys::{channel, socket};
+use crate::plan::NetworkPlan;
+use crate::sys::{channel, process, socket};
 
 /// The gateway as the supervisor knows it.
 pub struct Line {
     process: GatewayProcess,
-    addresses: Vec<AddressLine>,
+    plan: NetworkPlan,
     names: BTreeMap<IpAddr, (String, Vec<u16>)>,
     stand_ins: BTreeSet<SocketAddr>,
-    /// Where the gateway answers for names.
-    stubs: Vec<SocketAddr>,
     flows: Flows,
     /// What the world, or the program itself, has to answer for.
     failures: Ledger,
@@ -35,6 +39,8 @@ pub struct Line {
 const MAX_STAND_INS: usize = 1024;
 /// How long the gateway may take to tell of the connections that the jail's end has ended.
 const LAST_WORDS: Duration = Duration::from_millis(300);
+/// How long the gateway may take to hear of the bare jail's next socket.
+const PATIENCE_MS: u16 = 100;
 /// Records that are read before others have their turn.
 const AT_ONCE: usize = 64;
 /// How many times that many are read before a connect is judged: more than the channel holds.
@@ -58,10 +64,9 @@ impl Line {
     pub fn new(process: GatewayProcess, plan: &NetworkPlan) -> Line {
         Line {
             process,
-            addresses: plan.addresses.clone(),
+            plan: plan.clone(),
             names: BTreeMap::new(),
             stand_ins: BTreeSet::new(),
-            stubs: plan.stubs.clone(),
             flows: Flows::default(),
             failures: Ledger::default(),
         }
@@ -157,14 +162,84 @@ impl Line {
         }
     }
 
-    /// A connect(2) that is about to go on, for the record. An address of the profile gets its stand-in first.
-    pub fn before_connect(&mut self, to: SocketAddr, ledger: &mut Ledger, sink: &mut Sink) {
-        let to = SocketAddr::new(to.ip().to_canonical(), to.port());
-        if self.destination(to) == Destination::Known {
-            return;
+    /// Whether the bare jail may connect to an address; what may not is told of.
+    pub fn may_connect(&mut self, to: SocketAddr, record: &mut Record) -> bool {
+        if self.plan.stubs.contains(&to) {
+            return true;
         }
-        // A name that was answered a moment ago may not have been read of yet: it stands behind what else was said.
-        // A gateway that is gone is seen by the loop.
+        self.hear_of(to, record.ledger, record.sink);
+        let (host, (reason, allow)) = match self.names.get(&to.ip()) {
+            Some((_, ports)) if ports.contains(&to.port()) => return true,
+            Some((host, _)) => (host.clone(), wrong_port(host, to)),
+            None if screen_address(&self.plan.addresses, to).is_ok() => return true,
+            None if host_of_file(&self.plan, to).is_some() => return true,
+            None if to.ip().is_loopback() => (String::new(), why_loopback(to)),
+            None => (String::new(), why_raw(to)),
+        };
+        refuse(host, to, reason, allow, record.ledger, record.sink);
+        false
+    }
+
+    /// Whether a datagram socket of the bare jail may speak to an address: the name server's. Others connect one to learn
+    /// which source address they would have, and send nothing.
+    pub fn may_ask(&mut self, to: SocketAddr, record: &mut Record) -> bool {
+        let to = SocketAddr::new(to.ip().to_canonical(), to.port());
+        let known =
+            to.port() == 0 || self.plan.stubs.contains(&to) || self.names.contains_key(&to.ip());
+        if !known {
+            let reason = "datagrams reach the name server alone";
+            let (ledger, sink) = (&mut *record.ledger, &mut *record.sink);
+            refuse(String::new(), to, reason, String::new(), ledger, sink);
+        }
+        known
+    }
+
+    /// Where the gateway takes the bare jail's connections.
+    pub fn inner(&self, v4: bool) -> Option<SocketAddr> {
+        let mut inner = self.process.inner.iter();
+        inner.find(|inner| inner.is_ipv4() == v4).copied()
+    }
+
+    /// The name server that answers datagram sockets which have not said whom they ask.
+    pub fn server(&self) -> Option<SocketAddr> {
+        // The first is that of a jail with a network of its own.
+        self.plan.stubs.get(1).or(self.plan.stubs.first()).copied()
+    }
+
+    /// Says that a connection from `source` is about to come, for `to`.
+    pub fn announce(&self, source: SocketAddr, to: SocketAddr) -> Result<(), Errno> {
+        let text = coming::written(source, to);
+        let record = [&[beside::COMING], text.as_bytes()].concat();
+        self.tell(&record, &[])
+    }
+
+    /// Says it to the gateway, which may have to catch up. ECONNREFUSED: it does not.
+    fn tell(&self, record: &[u8], beside: &[i32]) -> Result<(), Errno> {
+        match channel::send(&self.process.channel, record, beside) {
+            Err(Errno::EAGAIN) => {}
+            said => return said,
+        }
+        let mut waiting = [PollFd::new(self.channel(), PollFlags::POLLOUT)];
+        poll(&mut waiting, PollTimeout::from(PATIENCE_MS))?;
+        match channel::send(&self.process.channel, record, beside) {
+            Err(Errno::EAGAIN) => Err(Errno::ECONNREFUSED),
+            said => said,
+        }
+    }
+
+    /// Gives the name server its end of a pair.
+    pub fn hand_over_pair(&self, stub: &OwnedFd) -> Result<(), Errno> {
+        self.tell(&[beside::PAIR], &[stub.as_raw_fd()])
+    }
+
+    /// The published listeners of the bare jail, for whom they are.
+    pub fn take_doors(&mut self) -> Vec<Door> {
+        std::mem::take(&mut self.process.published)
+    }
+
+    /// A name that was answered a moment ago may not have been read of yet: it stands behind what else was said. A
+    /// gateway that is gone is seen by the loop.
+    fn hear_of(&mut self, to: SocketAddr, ledger: &mut Ledger, sink: &mut Sink) {
         for _ in 0..CATCH_UP {
             if self.destination(to) == Destination::Known
                 || !self.listen(ledger, sink).unwrap_or(false)
@@ -172,11 +247,20 @@ impl Line {
                 break;
             }
         }
+    }
+
+    /// A connect(2) that is about to go on, for the record. An address of the profile gets its stand-in first.
+    pub fn before_connect(&mut self, to: SocketAddr, ledger: &mut Ledger, sink: &mut Sink) {
+        let to = SocketAddr::new(to.ip().to_canonical(), to.port());
+        if self.destination(to) == Destination::Known {
+            return;
+        }
+        self.hear_of(to, ledger, sink);
         let (host, (reason, allow)) = match self.destination(to) {
             Destination::Known => return,
             Destination::WrongPort(host) => {
-                let allow = format!("--allow {host}:{}", to.port());
-                (host, ("port not in the profile", allow))
+                let why = wrong_port(&host, to);
+                (host, why)
             }
             Destination::Raw => (String::new(), why_raw(to)),
             Destination::Awaited => match self.stand_in(to) {
@@ -187,33 +271,20 @@ impl Line {
                 }
             },
         };
-        let event = Connection {
-            host,
-            port: to.port(),
-            address: to.ip().to_string(),
-            sent: 0,
-            received: 0,
-            ms: 0,
-            verdict: Verdict::Refused,
-            reason: reason.to_owned(),
-            rule: String::new(),
-            allow,
-            count: 1,
-        };
-        note_connection(event, ledger, sink);
+        refuse(host, to, reason, allow, ledger, sink);
     }
 
     /// Where a connect goes.
     pub fn destination(&self, to: SocketAddr) -> Destination {
         let own = to.ip().is_loopback() || to.ip().is_unspecified();
         // Resolvers connect datagram sockets to port 0, to see which source address they would have.
-        if own || to.port() == 0 || self.stubs.contains(&to) || self.stand_ins.contains(&to) {
+        if own || to.port() == 0 || self.plan.stubs.contains(&to) || self.stand_ins.contains(&to) {
             return Destination::Known;
         }
         match self.names.get(&to.ip()) {
             Some((_, ports)) if ports.contains(&to.port()) => Destination::Known,
             Some((host, _)) => Destination::WrongPort(host.clone()),
-            None => match screen_address(&self.addresses, to) {
+            None => match screen_address(&self.plan.addresses, to) {
                 Ok(()) => Destination::Awaited,
                 Err(_) => Destination::Raw,
             },
@@ -240,6 +311,9 @@ impl Line {
         let _ = channel::send(&self.process.channel, &[beside::END], &[]);
         // The gateway ends once it has told of them all; an error here means that it has.
         while Instant::now() < until && self.wait_and_listen(until, ledger, sink).is_ok() {}
+        // Nobody else may be there to reap it.
+        let _ = process::send_signal(&self.process.pidfd, Signal::SIGKILL);
+        let _ = waitid(Id::PIDFd(self.process.pidfd.as_fd()), WaitPidFlag::WEXITED);
         self.flows.settle(sink);
         self.failures.settle(sink);
         self.failures
@@ -257,6 +331,33 @@ impl Line {
         poll(&mut waiting, timeout)?;
         self.listen(ledger, sink).map(drop)
     }
+}
+
+fn refuse(
+    host: String,
+    to: SocketAddr,
+    reason: &str,
+    allow: String,
+    ledger: &mut Ledger,
+    sink: &mut Sink,
+) {
+    let event = Connection::refused(host, Some(to), reason, allow);
+    note_connection(event, ledger, sink);
+}
+
+fn wrong_port(host: &str, to: SocketAddr) -> (&'static str, String) {
+    let allow = format!("--allow {host}:{}", to.port());
+    ("port not in the profile", allow)
+}
+
+/// The bare jail's loopback is that of its container, with its sidecars.
+fn why_loopback(to: SocketAddr) -> (&'static str, String) {
+    let allow = format!(
+        "--add-host NAME={} --allow-private NAME:{}",
+        to.ip(),
+        to.port()
+    );
+    ("the loopback's services are hosts like any other", allow)
 }
 
 /// Why an address without a name is not reached, and what would allow it.
@@ -287,6 +388,19 @@ fn note_query(query: Query, ledger: &mut Ledger, sink: &mut Sink) {
     ledger.note(denial, Event::Query(query), sink);
 }
 
+/// Counts and tells of a visitor whom the bare jail's supervisor has turned away.
+pub fn note_uninvited(from: IpAddr, to: SocketAddr, record: &mut Record) {
+    let visitor = Visitor {
+        from: from.to_string(),
+        to: to.to_string(),
+        verdict: Verdict::Refused,
+        reason: Reason::NotInvited.to_string(),
+        allow: Reason::invitation(from),
+        count: 1,
+    };
+    note_visitor(visitor, record.ledger, record.sink);
+}
+
 fn note_visitor(visitor: Visitor, ledger: &mut Ledger, sink: &mut Sink) {
     let denial = Denial::Visitor {
         to: visitor.to.clone(),
@@ -296,7 +410,8 @@ fn note_visitor(visitor: Visitor, ledger: &mut Ledger, sink: &mut Sink) {
     ledger.note(denial, Event::Visitor(visitor), sink);
 }
 
-fn note_connection(connection: Connection, ledger: &mut Ledger, sink: &mut Sink) {
+/// Counts and tells of a connection that was not let through.
+pub fn note_connection(connection: Connection, ledger: &mut Ledger, sink: &mut Sink) {
     let host = match connection.host.is_empty() {
         true => connection.address.clone(),
         false => connection.host.clone(),
@@ -308,41 +423,4 @@ fn note_connection(connection: Connection, ledger: &mut Ledger, sink: &mut Sink)
         allow: connection.allow.clone(),
     };
     ledger.note(denial, Event::Connection(connection), sink);
-}
-
-/// The internet address in the bytes of a `struct sockaddr`; `None` for other families.
-pub fn internet_address(bytes: &[u8]) -> Option<SocketAddr> {
-    let family = i32::from(u16::from_ne_bytes(*bytes.first_chunk()?));
-    let port = u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
-    match family {
-        libc::AF_INET => {
-            let address: [u8; 4] = *bytes.get(4..)?.first_chunk()?;
-            Some(SocketAddr::from((address, port)))
-        }
-        libc::AF_INET6 => {
-            let address: [u8; 16] = *bytes.get(8..)?.first_chunk()?;
-            Some(SocketAddr::from((address, port)))
-        }
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::internet_address;
-
-    #[test]
-    fn addresses_are_read_from_their_bytes_and_nothing_else_is() {
-        let v4 = [2, 0, 1, 187, 192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0];
-        assert_eq!(internet_address(&v4).unwrap().to_string(), "192.0.2.1:443");
-        let mut v6 = vec![10, 0, 0, 53, 9, 9, 9, 9];
-        v6.extend([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
-        assert_eq!(
-            internet_address(&v6).unwrap().to_string(),
-            "[2001:db8::1]:53"
-        );
-        for short in [&v4[..7], &v6[..20], &[1, 0, 47], &[]] {
-            assert_eq!(internet_address(short), None, "{short:?}");
-        }
-    }
 }

@@ -3,17 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::time::Instant;
 
 use nix::errno::Errno;
 
 use super::decide::{State, Verdict};
+use super::mediate::{Answer, Call, Mediator, Record};
 use super::memory;
-use super::network::{Line, internet_address};
+use super::network::Line;
+use super::sockaddr;
 use crate::events::advice;
 use crate::events::{Denial, Event, Ledger, Sink};
 use crate::plan::Plan;
 use crate::sys::notify::{self, Notice, Reply};
+use crate::sys::proc::Proc;
 use crate::syscalls::{self, Rule, Width};
 
 const GONE: &str = "(the caller is gone)";
@@ -22,6 +26,9 @@ const UNREADABLE: &str = "(unreadable)";
 /// The loop's memory.
 pub struct Notices {
     state: State,
+    /// Carries out the bare jail's socket calls.
+    mediator: Option<Mediator>,
+    proc: Rc<Proc>,
     /// The profile's rules that look at arguments: denials of these calls are told apart by them.
     rules: Vec<Rule>,
     /// What was denied.
@@ -30,16 +37,25 @@ pub struct Notices {
 
 impl Notices {
     /// For a plan's filter.
-    pub fn new(plan: &Plan) -> Notices {
+    pub fn new(plan: &Plan, proc: Rc<Proc>, line: Option<&mut Line>) -> Notices {
         let filter = plan.filter.as_ref();
         let mediated = filter.is_some_and(|filter| filter.mediated_exec);
-        let rules = filter.into_iter().flat_map(|filter| &filter.policy.allow);
+        let rules = filter
+            .into_iter()
+            .flat_map(|filter| filter.policy.allow.iter().chain(&filter.mediated));
         let rules = rules
             .filter(|rule| !rule.when.is_empty())
             .cloned()
             .collect();
+        let own_network = plan.network.as_ref().is_some_and(|network| !network.shared);
+        let sockets = filter
+            .map(|filter| filter.mediated.clone())
+            .unwrap_or_default();
+        let doors = line.map(Line::take_doors).unwrap_or_default();
         Notices {
-            state: State::new(mediated, plan.network.is_some(), Instant::now()),
+            mediator: (!sockets.is_empty()).then(|| Mediator::new(doors, plan.written())),
+            proc,
+            state: State::new(mediated, own_network, sockets, Instant::now()),
             rules,
             ledger: Ledger::default(),
         }
@@ -58,7 +74,7 @@ impl Notices {
             Err(errno) => return Err(errno),
         };
         let name = syscalls::name_of(notice.number.cast_unsigned()).unwrap_or("");
-        let verdict = self.state.decide(name, notice.args[0], Instant::now());
+        let verdict = self.state.decide(name, &notice.args, Instant::now());
         let reply = match verdict {
             Verdict::FirstExec | Verdict::WatchChild => Reply::Continue,
             Verdict::RecordConnect => {
@@ -67,6 +83,14 @@ impl Notices {
                 }
                 Reply::Continue
             }
+            Verdict::Mediate => match self.mediate(listener, &notice, name, line, sink) {
+                Answer::Reply(reply) => reply,
+                Answer::Given => return Ok(()),
+                Answer::Refuse => {
+                    self.record_call(&notice, name, sink);
+                    Reply::Errno(libc::EACCES)
+                }
+            },
             Verdict::RefuseExec => {
                 self.record_exec(listener, &notice, name, sink);
                 Reply::Errno(libc::EPERM)
@@ -82,6 +106,29 @@ impl Notices {
         }
     }
 
+    fn mediate(
+        &mut self,
+        listener: &OwnedFd,
+        notice: &Notice,
+        name: &str,
+        line: Option<&mut Line>,
+        sink: &mut Sink,
+    ) -> Answer {
+        let call = Call {
+            notice,
+            name,
+            listener,
+            proc: &self.proc,
+        };
+        match &mut self.mediator {
+            Some(mediator) => {
+                let ledger = &mut self.ledger;
+                mediator.answer(&call, line, &mut Record { ledger, sink })
+            }
+            None => Answer::Refuse,
+        }
+    }
+
     /// Where a connect goes, for the record: the namespace holds it, whatever the caller's other threads make of
     /// the address meanwhile.
     fn record_connect(
@@ -92,8 +139,11 @@ impl Notices {
         sink: &mut Sink,
     ) {
         let [_, address, length, ..] = notice.args;
-        let read = memory::bytes::<28>(notice.thread, address, length as u32 as usize);
-        if let Some(to) = read.ok().as_deref().and_then(internet_address)
+        let mut room = [0; 28];
+        let wanted = &mut room[..(length as u32 as usize).min(28)];
+        let read = self.proc.read(notice.thread, address, wanted);
+        if let Ok(length) = read
+            && let Some(to) = sockaddr::internet(&room[..length])
             && notify::still_waits(listener, notice.id)
         {
             line.before_connect(to, &mut self.ledger, sink);
@@ -102,8 +152,12 @@ impl Notices {
 
     fn record_exec(&mut self, listener: &OwnedFd, notice: &Notice, name: &str, sink: &mut Sink) {
         let (path_at, argv_at) = if name == "execveat" { (1, 2) } else { (0, 1) };
-        let read =
-            memory::exec_arguments(notice.thread, notice.args[path_at], notice.args[argv_at]);
+        let read = memory::exec_arguments(
+            &self.proc,
+            notice.thread,
+            notice.args[path_at],
+            notice.args[argv_at],
+        );
         // Only what was read while the call still waited was read of the right process.
         let (path, argv) = match read {
             Ok(read) if notify::still_waits(listener, notice.id) => read,

@@ -30,8 +30,9 @@ const FORWARDED: [Signal; 9] = [
     Signal::SIGCONT,
 ];
 
+/// SIGCHLD is watched, too, for orphans.
 fn set() -> SigSet {
-    FORWARDED.into_iter().collect()
+    FORWARDED.into_iter().chain([Signal::SIGCHLD]).collect()
 }
 
 /// The forwarded signals as a descriptor, and the grace period.
@@ -66,11 +67,18 @@ impl Watch {
             let Ok(signal) = Signal::try_from(info.ssi_signo.cast_signed()) else {
                 continue;
             };
+            if signal == Signal::SIGCHLD {
+                continue;
+            }
             if signal == Signal::SIGTERM {
                 let now = Instant::now();
                 let first = *self.first_sigterm.get_or_insert(now);
                 let again = now.duration_since(first) > SAME_SIGTERM;
                 self.kill_at = Some(if again { now } else { first + GRACE });
+            }
+            if signal == Signal::SIGTSTP && getpid().as_raw() == 1 {
+                // A container's terminal has no shell that could let it go on.
+                continue;
             }
             send(init, signal)?;
             if signal == Signal::SIGTSTP {

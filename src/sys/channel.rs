@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair,
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, sendmsg, socketpair,
 };
 
 /// The longest record; longer ones would be cut and are refused.
@@ -58,6 +58,16 @@ pub fn receive(end: &impl AsFd) -> Result<(Vec<u8>, Vec<OwnedFd>), Errno> {
     }
     room.truncate(length);
     Ok((room, beside))
+}
+
+/// The first byte of the record that is next (recv(2), MSG_PEEK); `None`: none is there, or the other end is gone.
+pub fn next_begins(end: &impl AsFd) -> Option<u8> {
+    let mut first = [0];
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    match recv(end.as_fd().as_raw_fd(), &mut first, flags) {
+        Ok(1..) => Some(first[0]),
+        _ => None,
+    }
 }
 
 /// Room for the header of one control message and its descriptors, in words of eight bytes.

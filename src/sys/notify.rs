@@ -62,6 +62,10 @@ pub enum Reply {
     Continue,
     /// The call returns this errno.
     Errno(i32),
+    /// The call returns 0.
+    Done,
+    /// The call returns this number.
+    Value(i64),
 }
 
 /// A notice and room for what a newer kernel may append to it.
@@ -150,15 +154,82 @@ pub fn receive(listener: &impl AsFd) -> Result<Notice, Errno> {
     })
 }
 
+/// Answers a waiting call with a descriptor: the caller gets a copy of `given` under a new number, which its call returns
+/// (SECCOMP_IOCTL_NOTIF_ADDFD with SECCOMP_ADDFD_FLAG_SEND, Linux 5.14). Without it the call goes on waiting: EMFILE: the
+/// caller may have no more. ENOENT: it is gone.
+pub fn answer_with(
+    listener: &impl AsFd,
+    id: u64,
+    given: &impl AsFd,
+    close_on_exec: bool,
+) -> Result<(), Errno> {
+    add(
+        listener,
+        id,
+        given,
+        (libc::SECCOMP_ADDFD_FLAG_SEND as u32, 0),
+        close_on_exec,
+    )
+}
+
+/// Puts a copy of `given` in the place of a descriptor of a waiting caller (SECCOMP_ADDFD_FLAG_SETFD, Linux 5.9), which
+/// goes on waiting.
+pub fn replace(
+    listener: &impl AsFd,
+    id: u64,
+    given: &impl AsFd,
+    number: u32,
+    close_on_exec: bool,
+) -> Result<(), Errno> {
+    add(
+        listener,
+        id,
+        given,
+        (libc::SECCOMP_ADDFD_FLAG_SETFD as u32, number),
+        close_on_exec,
+    )
+}
+
+fn add(
+    listener: &impl AsFd,
+    id: u64,
+    given: &impl AsFd,
+    (flags, number): (u32, u32),
+    close_on_exec: bool,
+) -> Result<(), Errno> {
+    let request = libc::seccomp_notif_addfd {
+        id,
+        flags,
+        srcfd: given.as_fd().as_raw_fd().cast_unsigned(),
+        newfd: number,
+        newfd_flags: if close_on_exec {
+            libc::O_CLOEXEC as u32
+        } else {
+            0
+        },
+    };
+    // SAFETY: the request lives across the call.
+    check(unsafe {
+        libc::ioctl(
+            listener.as_fd().as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_ADDFD as _,
+            &raw const request,
+        )
+    })
+    .map(drop)
+}
+
 /// Answers a waiting call. ENOENT: the caller is gone.
 pub fn answer(listener: &impl AsFd, id: u64, reply: Reply) -> Result<(), Errno> {
-    let (error, flags) = match reply {
-        Reply::Continue => (0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
-        Reply::Errno(number) => (-number, 0),
+    let (val, error, flags) = match reply {
+        Reply::Continue => (0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
+        Reply::Errno(number) => (0, -number, 0),
+        Reply::Done => (0, 0, 0),
+        Reply::Value(value) => (value, 0, 0),
     };
     let mut response = libc::seccomp_notif_resp {
         id,
-        val: 0,
+        val,
         error,
         flags,
     };

@@ -24,8 +24,16 @@ pub enum Forked {
 /// of the memory and ends by execve or [`exit_now`], never by returning from main.
 ///
 /// # Errors
-/// ENOSPC: a limit of user namespaces. EPERM: forbidden. ENOSYS: a container's filter hides clone3.
+/// ENOSPC: a limit of user namespaces. EPERM: forbidden.
 pub fn fork(flags: u64) -> Result<Forked, Errno> {
+    match fork_by_clone3(flags) {
+        // A container's filter hides it, since its flags lie in memory.
+        Err(Errno::ENOSYS) => fork_by_clone(flags),
+        forked => forked,
+    }
+}
+
+fn fork_by_clone3(flags: u64) -> Result<Forked, Errno> {
     let mut pidfd: RawFd = -1;
     // SAFETY: clone_args is plain data for which all zeros is valid.
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
@@ -37,13 +45,28 @@ pub fn fork(flags: u64) -> Result<Forked, Errno> {
     let pid = check(unsafe {
         libc::syscall(libc::SYS_clone3, &arguments, size_of::<libc::clone_args>())
     })?;
-    if pid == 0 {
-        return Ok(Forked::Child);
+    Ok(forked(pid, pidfd))
+}
+
+/// clone(2), which takes the same flags in a register; CLONE_PIDFD is of Linux 5.2.
+fn fork_by_clone(flags: u64) -> Result<Forked, Errno> {
+    let mut pidfd: RawFd = -1;
+    let flags = flags | libc::CLONE_PIDFD as u64 | libc::SIGCHLD as u64;
+    // SAFETY: as for clone3; a stack of 0 is the caller's own, copied. The last two, whose order differs between
+    // architectures, are not used without their flags.
+    let pid = check(unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0) })?;
+    Ok(forked(pid, pidfd))
+}
+
+fn forked(pid: libc::c_long, pidfd: RawFd) -> Forked {
+    match pid as i32 {
+        0 => Forked::Child,
+        pid => Forked::Parent {
+            pid,
+            // SAFETY: the kernel stored a new descriptor of ours in pidfd.
+            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+        },
     }
-    // SAFETY: the kernel stored a new descriptor of ours in pidfd.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    let pid = pid as i32;
-    Ok(Forked::Parent { pid, pidfd })
 }
 
 /// Ends the process without running any exit handler (_exit(2)).
@@ -211,13 +234,25 @@ fn dispose(number: i32, disposition: libc::sighandler_t) {
     unsafe { libc::signal(number, disposition) };
 }
 
-/// Reaps one child that has ended (waitpid(2), WNOHANG): its pid and raw status word, which nix has no form for
-/// when a real-time signal ended it.
-pub fn reap_one() -> Option<(i32, i32)> {
+/// A child that has ended, by its pid, which stays to be reaped (waitid(2), WNOWAIT).
+pub fn ended_child() -> Option<i32> {
+    // SAFETY: siginfo is plain data for which all zeros is valid.
+    let mut fact: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: fact lives across the call.
+    let answer = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut fact, flags) };
+    // SAFETY: waitid has filled it in, or left its zeros.
+    let pid = unsafe { fact.si_pid() };
+    (answer == 0 && pid > 0).then_some(pid)
+}
+
+/// Reaps a child that has ended (waitpid(2), WNOHANG): its raw status word, which nix has no form for when a real-time
+/// signal ended it.
+pub fn reap(pid: i32) -> Option<i32> {
     let mut status = 0;
     // SAFETY: status lives across the call.
-    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
-    (pid > 0).then_some((pid, status))
+    let reaped = unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) };
+    (reaped == pid).then_some(status)
 }
 
 /// The running kernel's Landlock ABI (landlock_create_ruleset(2), Linux 5.13). ENOSYS: not built in or hidden

@@ -50,3 +50,32 @@ pub enum Compare {
     /// The argument is the caller's own process id (the launcher fills it in; written `argN == SELF`).
     OwnPid,
 }
+
+impl Rule {
+    /// Whether it holds for a call with these arguments, made by the process `own_pid`.
+    pub fn holds(&self, args: &[u64; 6], own_pid: u32) -> bool {
+        let holds = |condition: &Condition| condition.holds(args, own_pid);
+        self.when.is_empty() || self.when.iter().any(|all| all.iter().all(holds))
+    }
+}
+
+impl Condition {
+    fn holds(&self, args: &[u64; 6], own_pid: u32) -> bool {
+        let found = args[usize::from(self.arg)] & self.width.bits() & self.mask;
+        match self.compare {
+            Compare::Equal => found == self.value,
+            Compare::NotEqual => found != self.value,
+            Compare::OwnPid => found == u64::from(own_pid),
+        }
+    }
+}
+
+impl Width {
+    /// The bits of a register that the kernel acts on.
+    pub fn bits(self) -> u64 {
+        match self {
+            Width::Int => u64::from(u32::MAX),
+            Width::Long => u64::MAX,
+        }
+    }
+}

@@ -229,7 +229,7 @@ impl<'a> Parser<'a> {
             Kind::Name(name) => constants::value(name).ok_or_else(|| unknown(&token, name))?,
             Kind::Number(value) => value,
             Kind::Sign("-") => negative(self.next(), width)?,
-            Kind::Sign("~") => !self.nested(&token, |parser| parser.term(width))? & bits(width),
+            Kind::Sign("~") => !self.nested(&token, |parser| parser.term(width))? & width.bits(),
             Kind::Sign("(") => {
                 let value = self.nested(&token, |parser| parser.value(width))?;
                 if !self.skip(")") {
@@ -243,7 +243,7 @@ impl<'a> Parser<'a> {
                     .hint("a number or a constant, as AF_UNIX"));
             }
         };
-        if value & !bits(width) != 0 {
+        if value & !width.bits() != 0 {
             return Err(token.wrong("does not fit the 32 bits of an int argument"));
         }
         Ok(value)
@@ -264,22 +264,15 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn bits(width: Width) -> u64 {
-    match width {
-        Width::Int => u64::from(u32::MAX),
-        Width::Long => u64::MAX,
-    }
-}
-
 fn negative(token: Token<'_>, width: Width) -> Result<u64, WhenError> {
     let Kind::Number(magnitude) = token.kind else {
         return Err(token.wrong("expected a number after `-`"));
     };
-    let least = bits(width) / 2 + 1;
+    let least = width.bits() / 2 + 1;
     if magnitude > least {
         return Err(token.wrong("too far below zero for this argument"));
     }
-    Ok(magnitude.wrapping_neg() & bits(width))
+    Ok(magnitude.wrapping_neg() & width.bits())
 }
 
 fn unknown(token: &Token<'_>, name: &str) -> WhenError {

@@ -7,6 +7,7 @@ mod child;
 use agree::{DENIED, agree};
 use child::Prepared;
 use flowjail::filter::{Action, Call, Otherwise, Policy, compile};
+use flowjail::plan::Kind;
 use flowjail::syscalls::{Rule, lookup, parse_when};
 
 fn rule(call: &str, when: &[&str]) -> Rule {
@@ -267,11 +268,50 @@ fn the_shipped_filters_are_what_their_profiles_say() {
         );
         assert!(seen[&Action::Allow] >= filter.allowed, "{name}: {seen:?}");
         if name == "flowise" {
-            assert!(filter.allowed <= 100, "{} system calls", filter.allowed);
+            assert!(filter.allowed <= 102, "{} system calls", filter.allowed);
         }
     }
-    let own = flowjail::plan::own_filters(true);
-    for policy in [own.init, own.supervisor, own.gateway] {
-        assert!(agree(&policy)[&Action::Allow] >= policy.allow.len());
+    for kind in [Kind::Namespaced, Kind::Bare] {
+        let own = flowjail::plan::own_filters(kind, true);
+        for policy in [own.init, own.supervisor, own.gateway] {
+            assert!(agree(&policy)[&Action::Allow] >= policy.allow.len());
+        }
+    }
+}
+
+/// In the bare jail what could lead out is notified, and nothing is allowed that the namespaced jail would not be.
+#[test]
+fn the_bare_jails_sockets_are_the_supervisors_work() {
+    let mut profile = flowjail::profile::load("flowise", &Default::default()).unwrap();
+    let free = flowjail::plan::filter(&profile, true, false).unwrap();
+    profile.jail = flowjail::profile::JailKind::Bare;
+    let filter = flowjail::plan::filter(&profile, true, true).unwrap();
+    agree(&filter.policy);
+    let call = |name: &str, args| Call::new(flowjail::syscalls::lookup(name).unwrap().number, args);
+    let [inet, unix] = [libc::AF_INET, libc::AF_UNIX].map(|family| family as u64);
+    let (stream, high) = (libc::SOCK_STREAM as u64, 1 << 32);
+    for (name, args, verdict) in [
+        ("socket", [inet, stream, 0, 0, 0, 0], Action::Notify),
+        ("socket", [high | unix, stream, 0, 0, 0, 0], Action::Notify),
+        ("connect", [3, 0, 0, 0, 0, 0], Action::Notify),
+        ("bind", [3, 0, 0, 0, 0, 0], Action::Notify),
+        ("listen", [3, 0, 0, 0, 0, 0], Action::Notify),
+        ("sendto", [3, 0, 0, 0, 0, 0], Action::Allow),
+        ("sendto", [3, 0, 0, 0, 1, 0], Action::Notify),
+        ("sendto", [3, 0, 0, 0, high, 0], Action::Notify),
+        ("recvfrom", [3, 0, 0, 0, 0, 0], Action::Allow),
+        ("recvfrom", [3, 0, 0, 0, high, 0], Action::Notify),
+        ("recvmsg", [3, 0, 0, 0, 0, 0], Action::Notify),
+        ("setsockopt", [3, 0, 11, 0, 0, 0], Action::Notify),
+        ("setsockopt", [3, high | 6, 1, 0, 0, 0], Action::Allow),
+        ("accept4", [3, 0, 0, 0, 0, 0], Action::Allow),
+    ] {
+        let call = call(name, args);
+        assert_eq!(filter.policy.decide(&call, 7), verdict, "{name} {args:?}");
+        assert_eq!(
+            free.policy.decide(&call, 7),
+            Action::Allow,
+            "{name} {args:?}"
+        );
     }
 }

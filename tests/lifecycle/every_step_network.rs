@@ -6,7 +6,7 @@ use crate::kit::{Check, ensure};
 use crate::stage::Stage;
 use std::collections::BTreeSet;
 
-const fn spared(call: &'static str) -> Call {
+pub const fn spared(call: &'static str) -> Call {
     Call {
         spared: true,
         ..before(call)
@@ -65,29 +65,36 @@ const ROUNDS: usize = 10;
 /// gateway nor anyone else is left.
 pub fn every_step_of_a_network_fails_closed(who: Who) -> Check {
     let stage = Stage::with(who, "[net]\nenabled = true")?;
-    let steps = steps_of_the_plan(&stage)?;
-    let of_network = |text: &String| STEPS.iter().any(|step| text.starts_with(step));
-    let number = steps.iter().filter(|text| of_network(text)).count();
-    ensure(number == STEPS.len(), || {
-        format!("{number} of {STEPS:?} in {steps:?}")
+    let what = format!("launch of a network {}", who.word());
+    every_one(&stage, &CALLS, &STEPS, ROUNDS, &what)
+}
+
+/// Refuses each of the calls in turn, until every step that begins like one of these has failed.
+pub fn every_one(
+    stage: &Stage,
+    calls: &[Call],
+    beginnings: &[&str],
+    rounds: usize,
+    what: &str,
+) -> Check {
+    let steps = steps_of_the_plan(stage)?;
+    let ours = |text: &String| beginnings.iter().any(|step| text.starts_with(step));
+    let number = steps.iter().filter(|text| ours(text)).count();
+    ensure(number == beginnings.len(), || {
+        format!("{number} of {beginnings:?} in {steps:?}")
     })?;
     let mut reached = BTreeSet::new();
     let mut runs = 0;
-    for round in 0..ROUNDS {
-        let left = missed(&steps, &reached).into_iter().any(of_network);
-        if round > 0 && !left {
+    for round in 0..rounds {
+        if round > 0 && !missed(&steps, &reached).into_iter().any(ours) {
             break;
         }
-        for call in &CALLS {
-            runs += sweep(&stage, call, &steps, &mut reached)?;
+        for call in calls {
+            runs += sweep(stage, call, &steps, &mut reached)?;
         }
     }
-    println!(
-        "launch of a network {}: {runs} refused calls of {} sorts",
-        who.word(),
-        CALLS.len()
-    );
+    println!("{what}: {runs} refused calls of {} sorts", calls.len());
     let mut left = missed(&steps, &reached);
-    left.retain(|text| of_network(text));
+    left.retain(|text| ours(text));
     ensure(left.is_empty(), || format!("never failed: {left:?}"))
 }

@@ -58,11 +58,26 @@ impl Stage {
 
     /// The same with more lines of profile.
     pub fn with(who: Who, more: &str) -> Result<Self, String> {
+        Self::of("", who, more)
+    }
+
+    /// The same in a bare jail, where what root owns is not mapped to the program.
+    pub fn bare(who: Who, more: &str) -> Result<Self, String> {
+        let stage = Self::of("jail = \"bare\"\n", who, more)?;
+        if who == Who::Root {
+            let plain = Some(64_120);
+            std::os::unix::fs::chown(stage.scratch.at("work"), plain, plain)
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(stage)
+    }
+
+    fn of(top: &str, who: Who, more: &str) -> Result<Self, String> {
         let scratch = Scratch::new();
         let program = compiled("actor")?;
         let work = scratch.dir_of(who, "work");
         let text = format!(
-            "extends = [\"base\"]\n[files]\nread = [{:?}]\nwrite = [{:?}]\n{more}\n",
+            "extends = [\"base\"]\n{top}[files]\nread = [{:?}]\nwrite = [{:?}]\n{more}\n",
             program.display(),
             work.display()
         );

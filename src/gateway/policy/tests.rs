@@ -25,6 +25,7 @@ fn private(pattern: &str, port: u16) -> HostLine {
 
 fn plan(hosts: Vec<HostLine>) -> NetworkPlan {
     NetworkPlan {
+        shared: false,
         hosts,
         addresses: Vec::new(),
         names: [("model".to_owned(), "127.0.0.1".parse().unwrap())].into(),

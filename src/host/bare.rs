@@ -1,0 +1,140 @@
+//! What a place without namespaces gives, and what its own filter refuses: found by doing, in children that end at once.
+#![forbid(unsafe_code)]
+
+use std::fs::OpenOptions;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use caps::{CapSet, Capability};
+use landlock::{AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr};
+use nix::errno::Errno;
+use nix::sys::prctl::{set_dumpable, set_no_new_privs, set_pdeathsig};
+use nix::sys::signal::Signal;
+use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+
+use crate::sys::process::{self, Forked};
+use crate::sys::{errno_of, outer};
+
+/// What the bare jail depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bare {
+    /// Whether a start as root can become an ordinary user (refused with `--cap-drop ALL`).
+    pub ids: Result<(), Errno>,
+    /// Whether the capability bounding set can be emptied (CAP_SETPCAP).
+    pub seal: bool,
+    /// Whether the supervisor will be able to read and write the memory of calls that wait (Yama, or a filter, may
+    /// refuse that).
+    pub memory: Result<(), Errno>,
+    /// Whether a Landlock domain can be enforced: a filter may let the version be asked, and refuse the rest.
+    pub landlock: Result<(), Errno>,
+    /// Places that are written and whose mounts allow code to be mapped (no noexec).
+    pub code_mounts: Vec<PathBuf>,
+    /// System calls that the surrounding filter refuses by itself, so that nobody is told, and with what.
+    pub unseen: Vec<(&'static str, Errno)>,
+}
+
+/// Any plain id does for the question.
+const PLAIN: u32 = 65_534;
+
+/// Looks; `written`: places that the program writes.
+pub fn look(root_start: bool, written: Vec<PathBuf>) -> Bare {
+    let allows_code = |place: &PathBuf| {
+        statvfs(place).is_ok_and(|fact| !fact.flags().contains(FsFlags::ST_NOEXEC))
+    };
+    Bare {
+        landlock: in_child(|| {
+            set_no_new_privs()?;
+            enforce_a_domain().map_err(|error| errno_of(&*error))
+        }),
+        code_mounts: written.into_iter().filter(allows_code).collect(),
+        ids: match root_start {
+            true => in_child(become_plain),
+            false => Ok(()),
+        },
+        seal: caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap_or(false),
+        memory: in_child(move || {
+            if root_start {
+                become_plain()?;
+            }
+            reach_child(root_start)
+        }),
+        unseen: outer::refused(),
+    }
+}
+
+/// One right, granted everywhere.
+fn enforce_a_domain() -> Result<(), Box<dyn std::error::Error>> {
+    let right = AccessFs::MakeBlock;
+    let ruleset = Ruleset::default().handle_access(right)?.create()?;
+    let rule = PathBeneath::new(PathFd::new("/")?, right);
+    ruleset.add_rule(rule)?.restrict_self()?;
+    Ok(())
+}
+
+fn become_plain() -> Result<(), Errno> {
+    setgroups(&[])?;
+    let (uid, gid) = (Uid::from_raw(PLAIN), Gid::from_raw(PLAIN));
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)
+}
+
+/// What is read and written again in a child.
+static WORD: u64 = 0x666c_6f77_6a61_696c;
+
+/// As a supervisor of the workload's own uid does it.
+fn reach_child(changed: bool) -> Result<(), Errno> {
+    let (pid, pidfd) = match process::fork(0)? {
+        Forked::Child => {
+            // A change of ids has made it unreadable, as execve makes it readable again.
+            let readable = if changed { set_dumpable(true) } else { Ok(()) };
+            let ready = readable.and(set_pdeathsig(Signal::SIGKILL));
+            if ready.is_ok() {
+                nix::unistd::pause();
+            }
+            process::exit_now(1)
+        }
+        Forked::Parent { pid, pidfd } => (pid, pidfd),
+    };
+    let reached = reach(pid);
+    // ESRCH: it has ended by itself.
+    let _ = process::send_signal(&pidfd, Signal::SIGKILL);
+    waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED)?;
+    reached
+}
+
+/// The child may not have come to be readable yet.
+fn reach(pid: i32) -> Result<(), Errno> {
+    let mut last = Errno::EACCES;
+    for _ in 0..200 {
+        let at = &raw const WORD as u64;
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(format!("/proc/{pid}/mem"));
+        let mut found = [0; 8];
+        match opened.and_then(|memory| memory.read_exact_at(&mut found, at)) {
+            Ok(()) if found == WORD.to_ne_bytes() => return Ok(()),
+            Ok(()) => return Err(Errno::EFAULT),
+            Err(error) => last = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Err(last)
+}
+
+/// Carries `act` out in a child, which ends with its errno.
+fn in_child(act: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
+    match process::fork(0)? {
+        Forked::Child => process::exit_now(act().err().map_or(0, |errno| errno as i32 & 0x7f)),
+        Forked::Parent { pidfd, .. } => {
+            match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED)? {
+                WaitStatus::Exited(_, 0) => Ok(()),
+                WaitStatus::Exited(_, errno) => Err(Errno::from_raw(errno)),
+                _ => Err(Errno::EINTR),
+            }
+        }
+    }
+}
