@@ -31,7 +31,11 @@ pub fn trials(stage: &Set) -> Vec<Trial> {
         vec![trial(
             "every listed difference names a case",
             &[],
-            || match differences::ALL.iter().find(|one| !names_a_case(one)) {
+            || match differences::ALL
+                .iter()
+                .chain(differences::BARE)
+                .find(|one| !names_a_case(one))
+            {
                 Some(stray) => Err(format!("{}: no case `{}`", stray.suite, stray.case).into()),
                 None => Ok(()),
             },
@@ -47,6 +51,8 @@ pub fn trials(stage: &Set) -> Vec<Trial> {
                 How::Bare,
                 How::Jailed(Who::Root),
                 How::Jailed(Who::Ordinary),
+                How::InBareJail(Who::Root),
+                How::InBareJail(Who::Ordinary),
             ];
             trials.extend(ways.map(|how| of_case(stage, &runs, suite, &case, how)));
         }
@@ -64,10 +70,15 @@ fn of_case(stage: &Set, runs: &Runs, suite: Suite, case: &str, how: How) -> Tria
     needed.extend((suite.needs)(case));
     let name = match how {
         How::Bare => format!("{}, {case}: content without a jail", suite.name),
-        How::Jailed(who) => {
-            let is = differences::of(suite.name, case).map_or("as", |_| "differs as listed from");
+        How::Jailed(who) | How::InBareJail(who) => {
+            let is =
+                differences::of(suite.name, case, how).map_or("as", |_| "differs as listed from");
+            let kind = match how {
+                How::InBareJail(_) => "in the bare jail, ",
+                _ => "",
+            };
             format!(
-                "{}, {case}: {is} without a jail, started {}",
+                "{}, {case}: {is} without a jail, {kind}started {}",
                 suite.name,
                 who.word()
             )
@@ -78,10 +89,10 @@ fn of_case(stage: &Set, runs: &Runs, suite: Suite, case: &str, how: How) -> Tria
         let stage = stage.ok_or("no stage")?;
         let stage = stage.as_ref().as_ref().map_err(Clone::clone)?;
         let bare = told(stage, &runs, suite, &case, How::Bare)?;
-        let listed = differences::of(suite.name, &case);
+        let listed = differences::of(suite.name, &case, how);
         match how {
             How::Bare => content(&bare),
-            How::Jailed(_) => compare(&bare, &told(stage, &runs, suite, &case, how)?, listed),
+            _ => compare(&bare, &told(stage, &runs, suite, &case, how)?, listed),
         }
         .map_err(Into::into)
     })

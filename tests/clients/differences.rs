@@ -1,5 +1,7 @@
 //! What a client sees in a jail and not without, all of it, each with its reason.
 
+use crate::suite::How;
+
 /// A case that may come out otherwise in a jail, and has to.
 pub struct Difference {
     /// The suite.
@@ -274,8 +276,64 @@ pub const ALL: &[Difference] = &[
     ),
 ];
 
+/// What is as without a jail.
+const SAME: &str = "(as without a jail)";
+
+/// What differs from that in the bare jail.
+pub const BARE: &[Difference] = &[
+    differs(
+        "node",
+        "tcp: a port that is not allowed",
+        "ECONNREFUSED",
+        PORT,
+    ),
+    differs("python", "a port that is not allowed", "ECONNREFUSED", PORT),
+    differs(
+        "python",
+        "a bind to no address and port before the connect",
+        SAME,
+        "the supervisor makes the connection, and binds nothing before",
+    ),
+    differs(
+        "python",
+        "a datagram and its answer",
+        "ENETUNREACH",
+        DATAGRAM,
+    ),
+    differs(
+        "ingress",
+        "the address of a visitor",
+        "203.0.113.10",
+        LISTENER,
+    ),
+    differs(
+        "ingress",
+        "the address of another visitor",
+        "203.0.113.53",
+        LISTENER,
+    ),
+    differs(
+        "ingress",
+        "the address of a visitor, IPv6",
+        "ECONNREFUSED",
+        ONE_FAMILY,
+    ),
+    differs(
+        "ingress",
+        "server-sent events come one by one, IPv6",
+        "ECONNREFUSED",
+        ONE_FAMILY,
+    ),
+];
+
+const LISTENER: &str =
+    "the program's listener is the published one, of IPv4: no visitor's address is a mapped one";
+const ONE_FAMILY: &str = "the program has one listener, and one address is published";
+
 /// The one of a case.
-pub fn of(suite: &str, case: &str) -> Option<&'static Difference> {
-    ALL.iter()
-        .find(|one| one.suite == suite && one.case == case)
+pub fn of(suite: &str, case: &str, how: How) -> Option<&'static Difference> {
+    let of_case = |one: &&Difference| one.suite == suite && one.case == case;
+    let bare = BARE.iter().filter(|_| matches!(how, How::InBareJail(_)));
+    let found = bare.chain(ALL).find(of_case)?;
+    (found.jailed != SAME).then_some(found)
 }

@@ -22,8 +22,10 @@ pub const THE_END: &str = "the end";
 pub enum How {
     /// As an ordinary user of the machine.
     Bare,
-    /// In a jail that this one starts.
+    /// In a namespaced jail that this one starts.
     Jailed(Who),
+    /// In a bare jail, as in a container.
+    InBareJail(Who),
 }
 
 /// What a case came to.
@@ -67,8 +69,8 @@ impl How {
     pub fn command(self, stage: &Stage, grant: &Grant, program: &Path) -> Command {
         let mut command = match self {
             How::Bare => Who::Ordinary.command(program),
-            How::Jailed(who) => {
-                let profile = profile(stage, grant);
+            How::Jailed(who) | How::InBareJail(who) => {
+                let profile = profile(stage, grant, self);
                 let mut command = jail::flowjail(who, &["run", "--profile", &profile]);
                 command.args(grant.flags).arg("--").arg(program);
                 command
@@ -93,7 +95,7 @@ impl How {
 }
 
 /// Writes the profile of a jail with this grant, and returns its path.
-fn profile(stage: &Stage, grant: &Grant) -> String {
+fn profile(stage: &Stage, grant: &Grant, how: How) -> String {
     let own = [stage.scratch.at("scripts"), stage.authority()];
     let all = grant
         .read
@@ -101,8 +103,12 @@ fn profile(stage: &Stage, grant: &Grant) -> String {
         .copied()
         .chain(own.iter().map(AsRef::as_ref));
     let lines: String = all.map(|path| format!("    {:?},\n", text(path))).collect();
+    let kind = match how {
+        How::InBareJail(_) => "bare",
+        _ => "namespaced",
+    };
     let toml = format!(
-        "extends = [\"node\"]\n\n[files]\nread = [\n{lines}]\n\n[syscalls]\nallow = [{}]\n\n\
+        "extends = [\"node\"]\njail = \"{kind}\"\n\n[files]\nread = [\n{lines}]\n\n[syscalls]\nallow = [{}]\n\n\
          [promises]\nlimits = \"prefer\"\n",
         grant.syscalls
     );

@@ -142,6 +142,31 @@ pub enum Twin {
     Root,
 }
 
+/// What the bare jail does not promise; its plan says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// The promise `native-code`.
+    NativeCode,
+    /// The promise `processes`.
+    Processes,
+    /// The promise `limits`.
+    Limits,
+    /// What a note of the plan says in these words.
+    Noted(&'static str),
+}
+
+impl Open {
+    /// For test names and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NativeCode => "native-code",
+            Self::Processes => "processes",
+            Self::Limits => "limits",
+            Self::Noted(words) => words,
+        }
+    }
+}
+
 /// One denied act.
 #[derive(Clone, Debug)]
 pub struct Act {
@@ -151,6 +176,10 @@ pub struct Act {
     pub bare: Option<(Twin, Outcome)>,
     /// The system call whose denial the events name, where the errno alone would prove nothing.
     pub event: Option<&'static str>,
+    /// Its answers in the bare jail, where they are others.
+    pub in_bare: Vec<&'static str>,
+    /// Why the bare jail does not deny it.
+    pub open: Option<Open>,
     pub needs: Vec<Need>,
 }
 
@@ -162,6 +191,8 @@ pub fn act(sentence: &'static str) -> Act {
         claims: Vec::new(),
         bare: None,
         event: None,
+        in_bare: Vec::new(),
+        open: None,
         needs: Vec::new(),
     }
 }
@@ -194,6 +225,18 @@ impl Act {
     /// What it does for root without a jail, where an ordinary user gets nowhere anyway.
     pub fn bare_root(mut self, outcome: Outcome) -> Self {
         self.bare = Some((Twin::Root, outcome));
+        self
+    }
+
+    /// The bare jail denies it with one of these answers.
+    pub fn in_bare<const N: usize>(mut self, answers: [&'static str; N]) -> Self {
+        self.in_bare = answers.to_vec();
+        self
+    }
+
+    /// The bare jail does not deny it, and says that it does not promise to.
+    pub fn open_in_bare(mut self, open: Open) -> Self {
+        self.open = Some(open);
         self
     }
 

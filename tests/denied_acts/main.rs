@@ -1,6 +1,7 @@
 //! Denied acts, each shown three ways: the full jail denies it (started as root and as an ordinary user),
 //! each layer that claims it denies it alone, and without a jail it succeeds or reaches an errno that only
-//! a permitted call reaches. Otherwise a test of a denial proves a typo.
+//! a permitted call reaches. Otherwise a test of a denial proves a typo. The bare jail denies it as well, or
+//! its plan says that this is not promised.
 #![forbid(unsafe_code)]
 
 #[path = "../common/mod.rs"]
@@ -36,8 +37,8 @@ fn main() -> ExitCode {
     needs::run(trials)
 }
 
-/// Two ways to start the jail, and the twin.
-fn trials_of(act: &Act) -> [Trial; 3] {
+/// Two ways to start either kind of jail, and the twin.
+fn trials_of(act: &Act) -> [Trial; 5] {
     let mut needs = vec![needs::compiler()];
     needs.extend(act.needs.iter().cloned());
     let with_root = [
@@ -50,13 +51,24 @@ fn trials_of(act: &Act) -> [Trial; 3] {
         _ => &needs,
     };
     let named = |words: &str| format!("{}: {words}", act.sentence);
-    let [as_root, as_user, twin] = [act.clone(), act.clone(), act.clone()];
+    let in_bare = match act.open {
+        None => "denied, bare".to_owned(),
+        Some(open) => format!("not denied, and not promised ({}), bare", open.name()),
+    };
+    let bare = |words: &str| named(&format!("{in_bare}, {words}"));
+    let [as_root, as_user, bare_root, bare_user, twin] = std::array::from_fn(|_| act.clone());
     [
         trial(named("denied, started as root"), &with_root, move || {
             show::show(&as_root, Start::AsRoot)
         }),
         trial(named("denied, started as a user"), &needs, move || {
             show::show(&as_user, Start::AsUser)
+        }),
+        trial(bare("started as root"), &with_root, move || {
+            show::show_bare(&bare_root, Start::AsRoot)
+        }),
+        trial(bare("started as a user"), &needs, move || {
+            show::show_bare(&bare_user, Start::AsUser)
         }),
         trial(named("not denied without a jail"), twin_needs, move || {
             show::show_twin(&twin)
@@ -67,7 +79,11 @@ fn trials_of(act: &Act) -> [Trial; 3] {
 fn is_complete(acts: &[Act]) -> Result<(), Failed> {
     let mut wrong: Vec<_> = acts
         .iter()
-        .filter(|act| act.bare.is_none() || act.claims.is_empty() || act.arguments.is_empty())
+        .filter(|act| {
+            let denied_and_open = act.open.is_some() && !act.in_bare.is_empty();
+            let nothing = act.bare.is_none() || act.claims.is_empty() || act.arguments.is_empty();
+            nothing || denied_and_open
+        })
         .map(|act| act.sentence.to_owned())
         .collect();
     for (i, act) in acts.iter().enumerate() {

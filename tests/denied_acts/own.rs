@@ -39,6 +39,14 @@ const TRIED: [(&str, &str); 18] = [
 /// `ESRCH` and `ENOENT` say that the process is not to be seen.
 const DENIED: [&str; 5] = ["EPERM", "EACCES", "EROFS", "ESRCH", "ENOENT"];
 
+/// What is let be: of its own data a workload may change the modes, owners and times.
+const LET_BE: [(&str, &str); 4] = [
+    ("mode", "fchmod"),
+    ("group", "fchown"),
+    ("times", "utimes"),
+    ("times by its descriptor", "futimens"),
+];
+
 /// Each with both starts.
 pub fn trials() -> Vec<Trial> {
     let starts = [
@@ -52,11 +60,47 @@ pub fn trials() -> Vec<Trial> {
     let one = |(start, words, needs): &(Start, &str, Vec<needs::Need>)| {
         let start = *start;
         TRIED.map(|(verb, act)| {
-            let name = format!("the workload cannot {verb} flowjail's own processes: {words}");
-            trial(name, needs, move || is_out_of_reach(start, act))
+            let what = format!("the workload cannot {verb} flowjail's own processes");
+            let all = trial(format!("{what}: {words}"), needs, move || {
+                is_out_of_reach(start, act)
+            });
+            let bare = trial(format!("{what}: bare, {words}"), needs, move || {
+                is_out_of_reach_bare(start, act)
+            });
+            [all, bare]
         })
     };
-    starts.iter().flat_map(one).collect()
+    let let_be = |(start, words, needs): &(Start, &str, Vec<needs::Need>)| {
+        let start = *start;
+        [("", On::All), ("bare, ", On::Bare)]
+            .into_iter()
+            .flat_map(move |(kind, on)| LET_BE.map(|change| (kind, on.clone(), change)))
+            .map(|(kind, on, (what, act))| {
+                let name = format!("the workload changes its file's {what}: {kind}{words}");
+                trial(name, needs, move || is_let_be(start, &on, act))
+            })
+            .collect::<Vec<_>>()
+    };
+    let denied = starts.iter().flat_map(one).flatten();
+    denied.chain(starts.iter().flat_map(let_be)).collect()
+}
+
+fn is_let_be(start: Start, on: &On, act: &str) -> Result<(), Failed> {
+    let probe = crate::common::probe::path().as_ref()?;
+    let stage = Stage::new(probe)?;
+    let file = stage.fill("{data}/file");
+    let answer = stage.jailed(start.on(&stage), on, &[act.to_owned(), file])?;
+    match answer.text.as_str() {
+        "ok" => Ok(()),
+        other => Err(other.into()),
+    }
+}
+
+/// In the bare jail the host's numbers are in sight anyway, and pid 1 is nobody of flowjail's.
+fn is_out_of_reach_bare(start: Start, act: &str) -> Result<(), Failed> {
+    let probe = crate::common::probe::path().as_ref()?;
+    let stage = Stage::new(probe)?;
+    judged(all_aimed(&stage, start.on(&stage), &On::Bare, act)?)
 }
 
 fn is_out_of_reach(start: Start, act: &str) -> Result<(), Failed> {
@@ -69,10 +113,18 @@ fn is_out_of_reach(start: Start, act: &str) -> Result<(), Failed> {
     if !DENIED.contains(&init.text.as_str()) {
         wrong.push(format!("its pid 1: {}", init.text));
     }
+    let numbers = On::AllBut(vec![Layer::Pid]);
+    wrong.extend(all_aimed(&stage, starter, &numbers, act)?);
+    judged(wrong)
+}
+
+/// Every process of flowjail's own that is not out of reach.
+fn all_aimed(stage: &Stage, starter: Starter, on: &On, act: &str) -> Result<Vec<String>, Failed> {
+    let mut wrong = Vec::new();
     let mut targets = 1;
     let mut next = 0;
     while next < targets {
-        let (found, answer) = aimed(&stage, starter, act, next)?;
+        let (found, answer) = aimed(stage, starter, on, act, next)?;
         targets = found;
         if !DENIED.contains(&answer.text.as_str()) {
             wrong.push(format!(
@@ -85,6 +137,10 @@ fn is_out_of_reach(start: Start, act: &str) -> Result<(), Failed> {
     if targets < 2 {
         wrong.push("init was not found".to_owned());
     }
+    Ok(wrong)
+}
+
+fn judged(wrong: Vec<String>) -> Result<(), Failed> {
     if wrong.is_empty() {
         Ok(())
     } else {
@@ -92,16 +148,17 @@ fn is_out_of_reach(start: Start, act: &str) -> Result<(), Failed> {
     }
 }
 
-/// Starts a jail that shares the host's pid namespace, and aims the act at flowjail's process of that
+/// Starts a jail where the host's process numbers are in sight, and aims the act at flowjail's process of that
 /// number; also says how many there are.
 fn aimed(
     stage: &Stage,
     starter: Starter,
+    on: &On,
     act: &str,
     which: usize,
 ) -> Result<(usize, Answer), Failed> {
     let arguments = [act.to_owned(), "@stdin".to_owned()];
-    let (mut command, _) = stage.jail(starter, &On::AllBut(vec![Layer::Pid]), &arguments)?;
+    let (mut command, _) = stage.jail(starter, on, &arguments)?;
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -2,7 +2,7 @@
 //! or without a jail.
 use libtest_mimic::Failed;
 
-use crate::act::{Act, Claim, Layer, Twin};
+use crate::act::{Act, Claim, Layer, Open, Twin};
 use crate::common::start::Starter;
 use crate::stage::{Answer, On, Stage};
 
@@ -80,6 +80,51 @@ fn check_alone(act: &Act, claim: &Claim, alone: &Answer, stripped: &Answer) -> O
             alone.text
         )
     })
+}
+
+/// The same act in the bare jail: denied, or one that it says it does not promise to deny.
+pub fn show_bare(act: &Act, start: Start) -> Result<(), Failed> {
+    let probe = crate::common::probe::path().as_ref()?;
+    let stage = Stage::new(probe)?;
+    let starter = start.on(&stage);
+    let arguments: Vec<_> = act.arguments.iter().map(|text| stage.fill(text)).collect();
+    let answer = stage.jailed(starter, &On::Bare, &arguments)?;
+    let fine = match (act.open, act.bare) {
+        (Some(_), Some((_, outcome))) => outcome.is(&answer.text),
+        (Some(_), None) => false,
+        (None, _) if act.in_bare.is_empty() => {
+            act.claims.iter().any(|claim| answers(claim, &answer))
+        }
+        (None, _) => act.in_bare.contains(&answer.text.as_str()),
+    };
+    if !fine {
+        return Err(format!("probe {}\n  {}", arguments.join(" "), answer.text).into());
+    }
+    match act.open {
+        Some(open) => Ok(is_told(open, &stage.plan(starter, &On::Bare)?)?),
+        None => Ok(()),
+    }
+}
+
+/// Whether the plan says that this is not held.
+fn is_told(open: Open, plan: &serde_json::Value) -> Result<(), String> {
+    let all = |key: &str| plan["plan"][key].as_array().cloned().unwrap_or_default();
+    let found = match open {
+        Open::Noted(words) => all("notes")
+            .iter()
+            .filter_map(|note| note.as_str())
+            .any(|note| note.starts_with("bare: ") && note.contains(words)),
+        promise => all("promises").iter().any(|line| {
+            line["promise"] == promise.name() && line["holding"]["not-held"].is_object()
+        }),
+    };
+    match found {
+        true => Ok(()),
+        false => Err(format!(
+            "the plan does not say that `{}` is not held: {plan:#}",
+            open.name()
+        )),
+    }
 }
 
 /// The twin: the same act without a jail.

@@ -21,6 +21,8 @@ pub enum On {
     All,
     Only(Vec<Layer>),
     AllBut(Vec<Layer>),
+    /// The bare jail, which has those that need no namespace.
+    Bare,
 }
 
 /// A place outside, the jail's data, and a process of the same uid outside.
@@ -132,13 +134,7 @@ impl Stage {
     ) -> std::io::Result<(Command, PathBuf)> {
         self.reset()?;
         let events = self.join("outside/open/events.jsonl");
-        self.place
-            .file("jail.toml", &self.profile(on), 0o644, Owner::Tests)?;
-        let mut command = leaky(start::command(starter, &self.join("bin/flowjail")));
-        command
-            .arg("run")
-            .arg("--profile")
-            .arg(self.join("jail.toml"));
+        let mut command = self.flowjail("run", starter, on)?;
         command.arg("--events").arg(&events);
         command
             .arg("--")
@@ -147,29 +143,52 @@ impl Stage {
         Ok((command, events))
     }
 
+    /// The plan of such a jail, as JSON.
+    pub fn plan(&self, starter: Starter, on: &On) -> Result<serde_json::Value, String> {
+        let mut command = self
+            .flowjail("plan", starter, on)
+            .map_err(|error| error.to_string())?;
+        command.arg("--json").arg("--").arg(self.join("bin/probe"));
+        let ended = start::finish(command, "", LIMIT).map_err(|error| error.to_string())?;
+        serde_json::from_str(&ended.stdout).map_err(|error| format!("{error}: {ended:?}"))
+    }
+
+    fn flowjail(&self, verb: &str, starter: Starter, on: &On) -> std::io::Result<Command> {
+        self.place
+            .file("jail.toml", &self.profile(on), 0o644, Owner::Tests)?;
+        let mut command = leaky(start::command(starter, &self.join("bin/flowjail")));
+        command.arg(verb).arg("--profile");
+        command.arg(self.join("jail.toml"));
+        Ok(command)
+    }
+
     /// What node is allowed, and nothing of the stage but three folders.
     fn profile(&self, on: &On) -> String {
         let off: Vec<_> = Layer::SWITCHED
             .into_iter()
             .filter(|layer| match on {
-                On::All => false,
+                On::All | On::Bare => false,
                 On::Only(layers) => !layers.contains(layer),
                 On::AllBut(layers) => layers.contains(layer),
             })
             .collect();
+        let kind = match on {
+            On::Bare => "jail = \"bare\"\n",
+            _ => "",
+        };
         let mut text = format!(
-            "extends = [\"node\"]\n\
+            "{kind}extends = [\"node\"]\n\
              [files]\nread = [{:?}, {:?}]\nwrite = [{:?}]\n\
              [net]\nenabled = true\n[resources]\npids = 96\n",
             self.join("bin"),
             self.join("readonly"),
             self.join("data"),
         );
-        // The network is still the host's, and a layer that is off holds nothing.
-        let relaxed: &[&str] = if off.is_empty() {
-            &["egress", "ingress"]
-        } else {
-            &PROMISES
+        // A layer that is off holds nothing.
+        let relaxed: &[&str] = match (on, off.is_empty()) {
+            (On::Bare, _) => &[],
+            (_, true) => &["egress", "ingress"],
+            (_, false) => &PROMISES,
         };
         text += "[promises]\n";
         for promise in relaxed {

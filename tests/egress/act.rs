@@ -1,5 +1,6 @@
 //! An act on the network: what it is called, what the actor does, what comes of it in the jail, and its twin.
 use crate::kit::who::Who;
+use crate::start::Kind;
 
 /// What comes of it in the jail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,15 @@ pub enum Twin {
     Flags(&'static str, &'static str),
 }
 
+/// What comes of it in the bare jail, where that is something else.
+#[derive(Clone, Copy, Debug)]
+pub struct InBare {
+    pub answers: &'static [&'static str],
+    pub seen: Seen,
+    /// Why it differs by design, and leads nowhere all the same.
+    pub why: &'static str,
+}
+
 /// One act.
 #[derive(Clone, Debug)]
 pub struct Act {
@@ -43,6 +53,7 @@ pub struct Act {
     pub arguments: Vec<&'static str>,
     pub answers: Vec<&'static str>,
     pub seen: Option<Seen>,
+    pub in_bare: Option<InBare>,
     pub twins: Vec<Twin>,
     pub reaches: Vec<&'static str>,
 }
@@ -56,6 +67,7 @@ pub fn refused(sentence: &'static str) -> Act {
         arguments: Vec::new(),
         answers: Vec::new(),
         seen: None,
+        in_bare: None,
         twins: Vec::new(),
         reaches: Vec::new(),
     }
@@ -123,6 +135,17 @@ impl Act {
         self
     }
 
+    /// The same act in the bare jail gets another answer, or is seen otherwise.
+    pub fn in_bare(
+        mut self,
+        answers: &'static [&'static str],
+        seen: Seen,
+        why: &'static str,
+    ) -> Self {
+        self.in_bare = Some(InBare { answers, seen, why });
+        self
+    }
+
     /// What an ordinary user gets without a jail; behind a `|`, what is as good where the kernel was built without.
     pub fn bare(mut self, answer: &'static str) -> Self {
         self.twins.push(Twin::Bare(Who::Ordinary, answer));
@@ -151,6 +174,29 @@ impl Act {
     pub fn reaches(mut self, server: &'static str) -> Self {
         self.reaches.push(server);
         self
+    }
+
+    /// What comes of it in a kind of jail. Nothing vanishes in the bare one without a word.
+    pub fn fate_in(&self, kind: Kind) -> Fate {
+        match (self.fate, self.differs(kind)) {
+            (Fate::Silent, Some(_)) => Fate::Refused,
+            (fate, _) => fate,
+        }
+    }
+
+    /// Its answers there.
+    pub fn answers_in(&self, kind: Kind) -> &[&'static str] {
+        self.differs(kind)
+            .map_or(&self.answers, |differs| differs.answers)
+    }
+
+    /// How it is seen there.
+    pub fn seen_in(&self, kind: Kind) -> Option<Seen> {
+        self.differs(kind).map(|differs| differs.seen).or(self.seen)
+    }
+
+    fn differs(&self, kind: Kind) -> Option<InBare> {
+        self.in_bare.filter(|_| kind == Kind::Bare)
     }
 }
 

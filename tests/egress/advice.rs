@@ -10,6 +10,7 @@ use crate::act::words;
 use crate::kit::ensure;
 use crate::kit::who::Who;
 use crate::show::{Run, jailed, jailed_by};
+use crate::start::{Kind, Start};
 use crate::world::World;
 
 /// A refusal, the advice, and what the act gets once it is followed.
@@ -140,29 +141,38 @@ const CASES: [Case; 17] = [
 ];
 
 pub fn trials(stage: &Stage) -> Vec<Trial> {
-    let told = CASES.into_iter().map(|case| {
+    Kind::BOTH
+        .into_iter()
+        .flat_map(|kind| trials_in(stage, kind))
+        .collect()
+}
+
+fn trials_in(stage: &Stage, kind: Kind) -> impl Iterator<Item = Trial> {
+    let told = CASES.into_iter().map(move |case| {
         let advice = if case.allow.is_empty() {
             "that no line should allow it"
         } else {
             case.allow
         };
-        let name = format!("{}: one event and the digest tell {advice}", case.what);
-        stage.trial(name, move |world| tells(world, &case))
+        let (what, word) = (case.what, kind.word());
+        let name = format!("{what}: one event and the digest tell {advice}{word}");
+        stage.trial(name, move |world| tells(world, kind, &case))
     });
     let followed = CASES
         .into_iter()
         .filter(|case| !case.allow.is_empty())
-        .map(|case| {
-            let name = format!("{}: {} lets it through", case.what, case.allow);
-            stage.trial(name, move |world| is_right(world, &case))
+        .map(move |case| {
+            let (what, allow, word) = (case.what, case.allow, kind.word());
+            let name = format!("{what}: {allow} lets it through{word}");
+            stage.trial(name, move |world| is_right(world, kind, &case))
         });
-    told.chain(followed).collect()
+    told.chain(followed)
 }
 
-fn tells(world: &World, case: &Case) -> Result<(), Failed> {
+fn tells(world: &World, kind: Kind, case: &Case) -> Result<(), Failed> {
     let run = jailed(
         world,
-        Who::Ordinary,
+        Start::of(kind),
         &words(case.flags),
         &words(case.arguments),
     )?;
@@ -200,17 +210,18 @@ fn in_digest(run: &Run, case: &Case) -> Result<(), Failed> {
     })?)
 }
 
-fn is_right(world: &World, case: &Case) -> Result<(), Failed> {
+fn is_right(world: &World, kind: Kind, case: &Case) -> Result<(), Failed> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let (flags, arguments) = (words(case.flags), words(case.arguments));
     let run = match case.allow.strip_prefix("[net] ") {
         None => {
             let flags = [flags, words(case.allow)].concat();
-            jailed(world, Who::Ordinary, &flags, &arguments)?
+            jailed(world, Start::of(kind), &flags, &arguments)?
         }
         Some(line) => {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
             let profile = world.profile(
+                kind,
                 &format!("advised-{number}.toml"),
                 &format!("[net]\n{line}\n"),
             )?;

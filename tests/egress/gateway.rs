@@ -9,6 +9,7 @@ use crate::act::words;
 use crate::kit::ensure;
 use crate::kit::who::Who;
 use crate::show::{Run, bare, jailed_by};
+use crate::start::{Kind, Start};
 use crate::world::World;
 
 /// A run in a jail, and the same without what decides on it.
@@ -25,6 +26,8 @@ struct Case {
     reason: &'static str,
     /// Where the name servers are asked; empty: that is another case's.
     asks: &'static str,
+    /// The answer and the reason in the bare jail, where they are others.
+    bare: Option<(&'static str, &'static str)>,
     twin: Twin,
 }
 
@@ -47,6 +50,7 @@ const fn case(sentence: &'static str, flags: &'static str, arguments: &'static s
         answer: "ok",
         reason: "",
         asks: "",
+        bare: None,
         twin: Twin::Bare("ok"),
     }
 }
@@ -66,6 +70,16 @@ impl Case {
     const fn asks(mut self, server: &'static str) -> Case {
         self.asks = server;
         self
+    }
+
+    const fn in_bare(mut self, answer: &'static str, reason: &'static str) -> Case {
+        self.bare = Some((answer, reason));
+        self
+    }
+
+    fn expected(&self, kind: Kind) -> (&'static str, &'static str) {
+        let own = self.bare.filter(|_| kind == Kind::Bare);
+        own.unwrap_or((self.answer, self.reason))
     }
 
     const fn twin(mut self, twin: Twin) -> Case {
@@ -180,6 +194,8 @@ const PORTS: [Case; 2] = [
     )
     .net(SERVES_7000)
     .answers("EAI_AGAIN", "listens on this port of every address")
+    // The gateway takes no port of a host's there, so that none is in the way.
+    .in_bare("ok ping", "")
     .twin(Twin::Arguments(
         "occupied third.world.test 7000 7001",
         "ok ping",
@@ -191,6 +207,7 @@ const PORTS: [Case; 2] = [
     )
     .net(SERVES_7000)
     .answers("EADDRINUSE", "")
+    .in_bare("ok ping", "")
     .twin(Twin::Arguments(
         "occupied-later third.world.test 7000 7001",
         "ok ping",
@@ -242,13 +259,20 @@ pub fn trials(stage: &Stage) -> Vec<Trial> {
         .chain(PORTS)
         .chain(RANGES);
     let of_case = |case: Case| {
-        let starts = [Who::Root, Who::Ordinary].map(|who| {
-            let name = format!("{}, started {}", case.sentence, who.word());
-            stage.trial(name, move |world| holds(world, &case, who))
+        let starts = Start::ALL.map(|start| {
+            let name = start.names(case.sentence);
+            stage.trial(name, move |world| holds(world, &case, start))
         });
-        let name = format!("{}: {}", case.sentence, case.twin.told());
-        let twin = stage.trial(name, move |world| is_decided_by_it(world, &case));
-        starts.into_iter().chain([twin])
+        // Without a jail there is one kind.
+        let kinds = match case.twin {
+            Twin::Bare(_) => &[Kind::Namespaced],
+            _ => Kind::BOTH.as_slice(),
+        };
+        let twins = kinds.iter().map(move |&kind| {
+            let name = format!("{}: {}{}", case.sentence, case.twin.told(), kind.word());
+            stage.trial(name, move |world| is_decided_by_it(world, kind, &case))
+        });
+        starts.into_iter().chain(twins)
     };
     let mut trials: Vec<_> = all.flat_map(of_case).collect();
     trials.push(stage.trial(
@@ -260,10 +284,11 @@ pub fn trials(stage: &Stage) -> Vec<Trial> {
             })?)
         },
     ));
-    trials.push(stage.trial(
-        "records of a pattern's names carry no data: a few are asked for outside",
-        records_of_a_pattern,
-    ));
+    trials.extend(Kind::BOTH.map(|kind| {
+        let what = "records of a pattern's names carry no data: a few are asked for outside";
+        let name = format!("{what}{}", kind.word());
+        stage.trial(name, move |world| records_of_a_pattern(world, kind))
+    }));
     trials
 }
 
@@ -271,9 +296,9 @@ const RECORDS: [&str; 4] = ["records", "wild.world.test", "300", "16"];
 /// As many as such a pattern may have addresses at once, and some that are earned meanwhile.
 const A_FEW: usize = 80;
 
-fn records_of_a_pattern(world: &World) -> Result<(), Failed> {
+fn records_of_a_pattern(world: &World, kind: Kind) -> Result<(), Failed> {
     let net = "allow = [{ host = \"*.wild.world.test:7000\", as = \"tcp\", records = true }]";
-    let profile = world.profile("records.toml", &format!("[net]\n{net}\n"))?;
+    let profile = world.profile(kind, "records.toml", &format!("[net]\n{net}\n"))?;
     let run = jailed_by(world, Who::Ordinary, &profile, &[], &RECORDS)?;
     let asked = run.asked().len();
     Ok(ensure((1..=A_FEW).contains(&asked), || {
@@ -292,41 +317,41 @@ impl Twin {
     }
 }
 
-fn in_jail(world: &World, who: Who, case: &Case, net: &str) -> Result<Run, Failed> {
+fn in_jail(world: &World, start: Start, case: &Case, net: &str) -> Result<Run, Failed> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let profile = world.profile(
+        start.kind,
         &format!("gateway-{number}.toml"),
         &format!("[net]\n{net}\n"),
     )?;
     jailed_by(
         world,
-        who,
+        start.who,
         &profile,
         &words(case.flags),
         &words(case.arguments),
     )
 }
 
-fn holds(world: &World, case: &Case, who: Who) -> Result<(), Failed> {
-    let run = in_jail(world, who, case, case.net)?;
-    let mut good = case.answer.split('|');
+fn holds(world: &World, case: &Case, start: Start) -> Result<(), Failed> {
+    let run = in_jail(world, start, case, case.net)?;
+    let (answer, reason) = case.expected(start.kind);
+    let mut good = answer.split('|');
     ensure(good.any(|answer| run.answer.starts_with(answer)), || {
-        format!("not {:?}\n{run:#?}", case.answer)
+        format!("not {answer:?}\n{run:#?}")
     })?;
     let refusals = run.refusals();
     let says = |event: &&serde_json::Value| {
         event["reason"]
             .as_str()
-            .is_some_and(|why| why.contains(case.reason))
+            .is_some_and(|why| why.contains(reason))
     };
-    let as_told = match case.reason {
+    let as_told = match reason {
         "" => refusals.is_empty(),
         _ => !refusals.is_empty() && refusals.iter().all(says),
     };
-    ensure(as_told, || {
-        format!("not because of {:?}\n{run:#?}", case.reason)
-    })?;
+    ensure(as_told, || format!("not because of {reason:?}\n{run:#?}"))?;
     let elsewhere =
         |line: &&serde_json::Value| line["server"] == "dns" && line["local"] != case.asks;
     let odd = run.arrivals.iter().find(elsewhere);
@@ -335,13 +360,13 @@ fn holds(world: &World, case: &Case, who: Who) -> Result<(), Failed> {
     })?)
 }
 
-fn is_decided_by_it(world: &World, case: &Case) -> Result<(), Failed> {
+fn is_decided_by_it(world: &World, kind: Kind, case: &Case) -> Result<(), Failed> {
     let (run, answer) = match case.twin {
         Twin::Bare(answer) => (bare(world, Who::Ordinary, &words(case.arguments))?, answer),
-        Twin::Net(keys, answer) => (in_jail(world, Who::Ordinary, case, keys)?, answer),
+        Twin::Net(keys, answer) => (in_jail(world, Start::of(kind), case, keys)?, answer),
         Twin::Arguments(arguments, answer) => {
             let other = Case { arguments, ..*case };
-            (in_jail(world, Who::Ordinary, &other, case.net)?, answer)
+            (in_jail(world, Start::of(kind), &other, case.net)?, answer)
         }
     };
     Ok(ensure(run.answer.starts_with(answer), || {

@@ -1,6 +1,7 @@
 """Acts on the jail's own network: places of the gateway's, addresses, and a socket that changes its mind."""
 
 import ctypes
+import errno
 import os
 import socket
 import struct
@@ -10,13 +11,22 @@ NEW_ADDRESS = 20  # RTM_NEWADDR
 
 
 def takes(kind, host, port):
-    """Listens at the place where a host's name leads, beside whoever is there."""
+    """Listens at the place where a host's name leads, beside whoever is there, and hears what is sent there."""
     place = (socket.gethostbyname(host), int(port))
     with socket.socket(socket.AF_INET, getattr(socket, kind)) as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:  # what looks like a datagram socket may be none
+                raise
         taken.bind(place)
         if kind == "SOCK_STREAM":
             taken.listen()
+        else:
+            taken.settimeout(0.5)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.sendto(b"ping", place)
+            taken.recv(4)
     return ""
 
 

@@ -16,6 +16,7 @@ mod gateway;
 mod npm;
 mod own;
 mod show;
+mod start;
 mod table;
 mod world;
 
@@ -24,8 +25,8 @@ use std::sync::Arc;
 
 use act::{Act, Fate, Twin};
 use common::needs::{self, Need};
-use kit::who::Who;
 use libtest_mimic::{Failed, Trial};
+use start::{Kind, Start};
 use world::{World, Worlds};
 
 /// The worlds, where there are any, for the tests' bodies.
@@ -92,28 +93,35 @@ fn main() -> ExitCode {
     code
 }
 
-/// Two ways to start the jail, and the twins.
+/// Two ways to start either kind of jail, and the twins.
 fn trials_of(stage: &Stage, act: &Act) -> Vec<Trial> {
-    let fate = match act.fate {
-        Fate::Refused => "refused",
-        Fate::Silent => "goes nowhere",
-        Fate::Passes => "goes through",
-    };
-    let starts = [Who::Root, Who::Ordinary].map(|who| {
-        let name = format!("{}: {fate}, started {}", act.sentence, who.word());
+    let starts = Start::ALL.map(|start| {
+        let fate = match act.fate_in(start.kind) {
+            Fate::Refused => "refused",
+            Fate::Silent => "goes nowhere",
+            Fate::Passes => "goes through",
+        };
+        let name = start.names(&format!("{}: {fate}", act.sentence));
         let act = act.clone();
-        stage.trial(name, move |world| show::show(world, &act, who))
+        stage.trial(name, move |world| show::show(world, &act, start))
     });
-    let twins = act.twins.iter().map(|twin| {
+    let twins = act.twins.iter().flat_map(|twin| {
         let how = match (twin, act.fate) {
             (Twin::Bare(..) | Twin::Arrives(_), _) => "goes through without a jail".to_owned(),
             (Twin::Flags("", _), _) => "refused with no flag".to_owned(),
             (Twin::Flags(flags, _), Fate::Passes) => format!("refused with {flags}"),
             (Twin::Flags(flags, _), _) => format!("goes through with {flags}"),
         };
-        let (act, twin) = (act.clone(), *twin);
-        let name = format!("{}: {how}", act.sentence);
-        stage.trial(name, move |world| show::show_twin(world, &act, twin))
+        // Without a jail there is one kind.
+        let kinds = match twin {
+            Twin::Flags(..) => Kind::BOTH.as_slice(),
+            _ => &[Kind::Namespaced],
+        };
+        kinds.iter().map(move |&kind| {
+            let (act, twin) = (act.clone(), *twin);
+            let name = format!("{}: {how}{}", act.sentence, kind.word());
+            stage.trial(name, move |world| show::show_twin(world, &act, kind, twin))
+        })
     });
     starts.into_iter().chain(twins).collect()
 }
@@ -124,6 +132,9 @@ fn is_complete(acts: &[Act]) -> Result<(), Failed> {
             || act.answers.is_empty()
             || act.arguments.is_empty()
             || act.seen.is_none()
+            || act
+                .in_bare
+                .is_some_and(|differs| differs.answers.is_empty() || differs.why.is_empty())
     };
     let mut wrong: Vec<_> = acts
         .iter()

@@ -7,11 +7,12 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::Stage;
 use crate::common::needs;
-use crate::common::start::{self, Ended};
+use crate::common::start::{Ended, finish};
 use crate::kit::jail;
 use crate::kit::scratch::Scratch;
 use crate::kit::who::Who;
 use crate::kit::{ensure, who};
+use crate::start::Start;
 use crate::world::World;
 
 const LIMIT: Duration = Duration::from_secs(40);
@@ -26,24 +27,18 @@ pub fn trials(stage: &Stage) -> Vec<Trial> {
     for (registry, allow) in REGISTRIES {
         let name = format!("npm speaks to {registry} without a jail");
         trials.push(stage.trial_with(&npm, name, move |world| speaks_bare(world, registry)));
-        for who in [Who::Root, Who::Ordinary] {
-            let name = format!(
-                "npm speaks to {registry} with {allow}, started {}",
-                who.word()
-            );
+        for start in Start::ALL {
+            let name = start.names(&format!("npm speaks to {registry} with {allow}"));
             trials.push(stage.trial_with(&npm, name, move |world| {
-                let (ended, arrivals) = in_jail(world, who, registry, allow)?;
+                let (ended, arrivals) = in_jail(world, start, registry, allow)?;
                 Ok(ensure(pong(&ended) && arrivals > 0, || {
                     format!("{ended:#?}")
                 })?)
             }));
-            let name = format!(
-                "npm does not reach {registry} without that, started {}",
-                who.word()
-            );
+            let name = start.names(&format!("npm does not reach {registry} without that"));
             trials.push(stage.trial_with(&npm, name, move |world| {
                 let allow = "--allow other.world.test:80";
-                let (ended, arrivals) = in_jail(world, who, registry, allow)?;
+                let (ended, arrivals) = in_jail(world, start, registry, allow)?;
                 let refused = ended.stderr.contains("ENOTFOUND") && !pong(&ended);
                 Ok(ensure(refused && arrivals == 0, || {
                     format!("{arrivals} arrivals; {ended:#?}")
@@ -74,17 +69,22 @@ fn speaks_bare(world: &World, registry: &str) -> Result<(), Failed> {
         registry,
         &scratch.dir_of(Who::Ordinary, "cache"),
     );
-    let ended = start::finish(command, "", LIMIT)?;
+    let ended = finish(command, "", LIMIT)?;
     Ok(ensure(pong(&ended), || format!("{ended:#?}"))?)
 }
 
 /// What came of it, and how many lines the world's log has of it.
-fn in_jail(world: &World, who: Who, registry: &str, allow: &str) -> Result<(Ended, usize), Failed> {
+fn in_jail(
+    world: &World,
+    start: Start,
+    registry: &str,
+    allow: &str,
+) -> Result<(Ended, usize), Failed> {
     let before = world.arrivals()?.len();
-    let mut command = jail::flowjail(who, &["run", "--profile"]);
-    command.arg(world.join("profile.toml"));
+    let mut command = jail::flowjail(start.who, &["run", "--profile"]);
+    command.arg(world.join(start.kind.profile()));
     command.args(allow.split(' ')).args(["--", "npm"]);
     ping(&mut command, world, registry, Path::new("/tmp/npm"));
-    let ended = start::finish(command, "", LIMIT)?;
+    let ended = finish(command, "", LIMIT)?;
     Ok((ended, world.arrivals()?.len() - before))
 }

@@ -8,12 +8,13 @@ use std::time::Duration;
 use libtest_mimic::{Failed, Trial};
 
 use crate::Stage;
-use crate::common::start;
+use crate::common::start::wait;
 use crate::kit::jail;
 use crate::kit::scratch::Scratch;
 use crate::kit::who::Who;
 use crate::kit::{ensure, wait_for};
 use crate::show::{Run, bare, jailed};
+use crate::start::Start;
 use crate::world::{PYTHON, World};
 
 /// The actor's words: labels of 56 characters and more, long enough for the record to flag every one.
@@ -35,41 +36,41 @@ pub fn trials(stage: &Stage) -> Vec<Trial> {
         ),
         stage.trial("serves a port: reached without a jail", serves_bare),
     ];
-    for who in [Who::Root, Who::Ordinary] {
-        trials.extend(names_in_jail(stage, who));
-        trials.extend(servers_in_jail(stage, who));
+    for start in Start::ALL {
+        trials.extend(names_in_jail(stage, start));
+        trials.extend(servers_in_jail(stage, start));
     }
     trials
 }
 
-fn names_in_jail(stage: &Stage, who: Who) -> [Trial; 2] {
-    let named = |what: &str| format!("carries data in names of {what}, started {}", who.word());
+fn names_in_jail(stage: &Stage, start: Start) -> [Trial; 2] {
+    let named = |what: &str| start.names(&format!("carries data in names of {what}"));
     [
         stage.trial(named("nobody: none is asked for outside"), move |world| {
-            denied_names(world, who)
+            denied_names(world, start)
         }),
         stage.trial(
             named("an allowed pattern: a few are answered, none is asked for outside"),
-            move |world| names_of_a_pattern(world, who),
+            move |world| names_of_a_pattern(world, start),
         ),
     ]
 }
 
-fn servers_in_jail(stage: &Stage, who: Who) -> [Trial; 3] {
-    let named = |what: &str| format!("serves {what}, started {}", who.word());
+fn servers_in_jail(stage: &Stage, start: Start) -> [Trial; 3] {
+    let named = |what: &str| start.names(&format!("serves {what}"));
     let other = ["--publish", "127.0.0.1:8098"];
     let own = ["--publish", "127.0.0.1:8096"];
     [
         stage.trial(named("a port: nobody outside reaches it"), move |world| {
-            serves(world, who, &[], "8097", None)
+            serves(world, start, &[], "8097", None)
         }),
         stage.trial(
             named("another port than the published one: nobody outside reaches it"),
-            move |world| serves(world, who, &other, "8097", None),
+            move |world| serves(world, start, &other, "8097", None),
         ),
         stage.trial(
             named("the published port: it is reached where it is published"),
-            move |world| serves(world, who, &own, "8096", Some("127.0.0.1:8096")),
+            move |world| serves(world, start, &own, "8096", Some("127.0.0.1:8096")),
         ),
     ]
 }
@@ -90,7 +91,7 @@ fn serves_bare(world: &World) -> Result<(), Failed> {
         .stdout(File::create(&out)?);
     let mut child = command.spawn()?;
     let reached = listens(&out).then(|| reachable("8097"));
-    start::wait(&mut child, Duration::from_secs(10))?;
+    wait(&mut child, Duration::from_secs(10))?;
     let all = PLACES.map(|place| format!("{place}:8097"));
     Ok(ensure(reached == Some(all.to_vec()), || {
         format!("{reached:?}")
@@ -106,8 +107,8 @@ fn answered(run: &Run, fine: impl Fn(usize) -> bool) -> Result<(), Failed> {
     Ok(ensure(count.is_some_and(fine), || format!("{run:#?}"))?)
 }
 
-fn denied_names(world: &World, who: Who) -> Result<(), Failed> {
-    let run = jailed(world, who, &[], &DENIED)?;
+fn denied_names(world: &World, start: Start) -> Result<(), Failed> {
+    let run = jailed(world, start, &[], &DENIED)?;
     answered(&run, |count| count == 0)?;
     ensure(run.arrivals.is_empty(), || {
         format!("arrived: {:#?}", run.arrivals)
@@ -131,8 +132,8 @@ fn denied_names(world: &World, who: Who) -> Result<(), Failed> {
     )?)
 }
 
-fn names_of_a_pattern(world: &World, who: Who) -> Result<(), Failed> {
-    let run = jailed(world, who, &["--allow", "*.wild.world.test"], &PATTERN)?;
+fn names_of_a_pattern(world: &World, start: Start) -> Result<(), Failed> {
+    let run = jailed(world, start, &["--allow", "*.wild.world.test"], &PATTERN)?;
     // The clock of the actor starts a little late.
     let most = A_FEW + ((run.seconds + 1.0) * EARNED).ceil() as usize;
     answered(&run, |count| (1..=most).contains(&count))?;
@@ -201,7 +202,7 @@ fn listens(out: &std::path::Path) -> bool {
 /// it listen is as good where nobody shall.
 fn serves(
     world: &World,
-    who: Who,
+    start: Start,
     flags: &[&str],
     port: &str,
     reached: Option<&str>,
@@ -210,9 +211,9 @@ fn serves(
     let out = scratch.at("out");
     // A visitor who shall come through has more time for it.
     let seconds = if reached.is_some() { "3" } else { "1" };
-    let mut command = jail::flowjail(who, &["run", "--profile"]);
+    let mut command = jail::flowjail(start.who, &["run", "--profile"]);
     command
-        .arg(world.join("profile.toml"))
+        .arg(world.join(start.kind.profile()))
         .args(flags)
         .args(["--", PYTHON, "-B"]);
     command

@@ -7,10 +7,11 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use crate::act::{Act, Fate, Seen, Twin, words};
-use crate::common::start::{self, Ended};
+use crate::common::start::{Ended, finish};
 use crate::kit::jail;
 use crate::kit::scratch::Scratch;
 use crate::kit::who::Who;
+use crate::start::{Kind, Start};
 use crate::world::{PYTHON, World};
 
 /// Long enough for a busy machine.
@@ -49,8 +50,14 @@ impl Run {
 }
 
 /// The act in a jail.
-pub fn jailed(world: &World, who: Who, flags: &[&str], arguments: &[&str]) -> Result<Run, Failed> {
-    jailed_by(world, who, &world.join("profile.toml"), flags, arguments)
+pub fn jailed(
+    world: &World,
+    start: Start,
+    flags: &[&str],
+    arguments: &[&str],
+) -> Result<Run, Failed> {
+    let profile = world.join(start.kind.profile());
+    jailed_by(world, start.who, &profile, flags, arguments)
 }
 
 /// The same with another profile than the world's.
@@ -97,7 +104,7 @@ fn watched(
     events: Option<&Path>,
 ) -> Result<Run, Failed> {
     let before = world.arrivals()?.len();
-    let ended = start::finish(command, "", LIMIT)?;
+    let ended = finish(command, "", LIMIT)?;
     let arrivals = world.arrivals()?.split_off(before);
     let events = events.map_or(Ok(Vec::new()), jail::events);
     let (answer, seconds) = spoken(&ended)?;
@@ -121,20 +128,17 @@ fn spoken(ended: &Ended) -> Result<(String, f64), Failed> {
 }
 
 /// The act in the jail comes to what it should.
-pub fn show(world: &World, act: &Act, who: Who) -> Result<(), Failed> {
-    let run = jailed(world, who, &act.flags, &act.arguments)?;
+pub fn show(world: &World, act: &Act, start: Start) -> Result<(), Failed> {
+    let run = jailed(world, start, &act.flags, &act.arguments)?;
     let mut wrong = Vec::new();
-    if !act
-        .answers
-        .iter()
-        .any(|answer| run.answer.starts_with(answer))
-    {
-        wrong.push(format!("not one of {:?}", act.answers));
+    let answers = act.answers_in(start.kind);
+    if !answers.iter().any(|answer| run.answer.starts_with(answer)) {
+        wrong.push(format!("not one of {answers:?}"));
     }
-    if act.fate == Fate::Refused && run.seconds >= AT_ONCE {
+    if act.fate_in(start.kind) == Fate::Refused && run.seconds >= AT_ONCE {
         wrong.push("not at once".into());
     }
-    wrong.extend(recorded(act, &run).err());
+    wrong.extend(recorded(act.seen_in(start.kind), &run).err());
     wrong.extend(unwanted(act, &run));
     if wrong.is_empty() {
         return Ok(());
@@ -142,8 +146,8 @@ pub fn show(world: &World, act: &Act, who: Who) -> Result<(), Failed> {
     Err(format!("{}\n{run:#?}", wrong.join("\n")).into())
 }
 
-fn recorded(act: &Act, run: &Run) -> Result<(), String> {
-    let found = match act.seen {
+fn recorded(seen: Option<Seen>, run: &Run) -> Result<(), String> {
+    let found = match seen {
         None => return Err("the act does not say how it is seen".into()),
         Some(Seen::Unseen) => run.refusals().is_empty(),
         Some(Seen::Because(words)) => {
@@ -158,7 +162,7 @@ fn recorded(act: &Act, run: &Run) -> Result<(), String> {
     };
     match found {
         true => Ok(()),
-        false => Err(format!("the record is not as {:?}", act.seen)),
+        false => Err(format!("the record is not as {seen:?}")),
     }
 }
 
@@ -192,7 +196,7 @@ fn names(flag: &str, name: &str) -> bool {
 }
 
 /// With what decides on it changed, the same act gets another answer.
-pub fn show_twin(world: &World, act: &Act, twin: Twin) -> Result<(), Failed> {
+pub fn show_twin(world: &World, act: &Act, kind: Kind, twin: Twin) -> Result<(), Failed> {
     let (run, answer) = match twin {
         Twin::Arrives(server) => {
             let run = bare(world, Who::Ordinary, &act.arguments)?;
@@ -203,7 +207,7 @@ pub fn show_twin(world: &World, act: &Act, twin: Twin) -> Result<(), Failed> {
         }
         Twin::Bare(who, answer) => (bare(world, who, &act.arguments)?, answer),
         Twin::Flags(flags, answer) => (
-            jailed(world, Who::Ordinary, &words(flags), &act.arguments)?,
+            jailed(world, Start::of(kind), &words(flags), &act.arguments)?,
             answer,
         ),
     };

@@ -14,6 +14,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 
 use crate::common::needs::{self, Need};
 use crate::common::place::{Owner, Place};
+use crate::start::Kind;
 
 /// Python as Debian has it: what the actor is run with must be below /usr.
 pub const PYTHON: &str = "/usr/bin/python3";
@@ -123,7 +124,9 @@ impl World {
             network: File::open("/proc/thread-self/ns/net").map_err(in_words)?,
             mounts: File::open("/proc/thread-self/ns/mnt").map_err(in_words)?,
         };
-        world.profile("profile.toml", "").map_err(in_words)?;
+        for kind in Kind::BOTH {
+            world.profile(kind, kind.profile(), "").map_err(in_words)?;
+        }
         Ok(world)
     }
 
@@ -134,11 +137,12 @@ impl World {
     }
 
     /// A profile with more lines than the plain one.
-    pub fn profile(&self, name: &str, lines: &str) -> std::io::Result<PathBuf> {
+    pub fn profile(&self, kind: Kind, name: &str, lines: &str) -> std::io::Result<PathBuf> {
         let text = PROFILE
             .replace("SCRIPTS", &self.join("scripts").display().to_string())
             .replace("CA", &self.join("ca.pem").display().to_string());
-        self.place.file(name, &(text + lines), 0o644, Owner::Tests)
+        let text = [kind.line(), &text, lines].concat();
+        self.place.file(name, &text, 0o644, Owner::Tests)
     }
 
     /// Something in the world's folder.
@@ -174,9 +178,15 @@ fn addresses() -> Result<(), String> {
         ip(&format!("address add {address} dev lo{more}"))?;
     }
     ip("route add 224.0.0.0/4 dev lo")?;
+    let set = |name: &str, value: &str| {
+        std::fs::write(format!("/proc/sys/net/ipv4/{name}"), value)
+            .map_err(|error| format!("{name}: {error}"))
+    };
+    // Tests that connect tens of thousands of times leave ports for the others.
+    set("tcp_tw_reuse", "1")?;
+    set("ip_local_port_range", "24000 65535")?;
     // For the twin of an echo request by ICMP.
-    std::fs::write("/proc/sys/net/ipv4/ping_group_range", "0 2147483647")
-        .map_err(|error| format!("ping_group_range: {error}"))
+    set("ping_group_range", "0 2147483647")
 }
 
 fn files(place: &Place) -> std::io::Result<()> {

@@ -76,6 +76,19 @@ static long make_device(char **a) {
 static long change_mode(char **a) { return chmod(a[0], 0640) ? -1 : chmod(a[0], 0666); }
 static long change_owner(char **a) { return chown(a[0], (uid_t)atoi(a[1]), (gid_t)-1); }
 static long change_times(char **a) { return utimes(a[0], NULL); }
+/* By a descriptor that is open for reading. */
+static long change_mode_open(char **a) {
+    int fd = open(a[0], O_RDONLY);
+    return with_closed(fd < 0 || fchmod(fd, 0640) || fchmod(fd, 0666) ? -1 : 0, fd);
+}
+static long change_group_open(char **a) {
+    int fd = open(a[0], O_RDONLY);
+    return with_closed(fd < 0 ? -1 : fchown(fd, (uid_t)-1, getegid()), fd);
+}
+static long change_times_open(char **a) {
+    int fd = open(a[0], O_RDONLY);
+    return with_closed(fd < 0 ? -1 : futimens(fd, NULL), fd);
+}
 static long truncate_file(char **a) { return truncate(a[0], 0); }
 static long unlink_file(char **a) { return unlink(a[0]); }
 static long set_xattr(char **a) { return setxattr(a[0], "user.flowjail", "x", 1, 0); }
@@ -107,6 +120,8 @@ const struct act file_acts[] = {
     {"rename-out", 2, rename_out},  {"mknod", 1, make_device},
     {"chmod", 1, change_mode},      {"chown", 2, change_owner},
     {"utimes", 1, change_times},    {"truncate", 1, truncate_file},
+    {"fchmod", 1, change_mode_open}, {"fchown", 1, change_group_open},
+    {"futimens", 1, change_times_open},
     {"unlink", 1, unlink_file},     {"setxattr", 1, set_xattr},
     {"set-file-capability", 1, set_file_capability},
     {"handle-of", 1, handle_of},    {"open-handle", 0, open_handle},

@@ -3,7 +3,7 @@ use crate::act::Layer::{
     Caps, Exec, Landlock, Mounts, NoNewPrivs, Rlimits, Seccomp, UserNamespace,
 };
 use crate::act::Outcome::{Reaches, Succeeds, SucceedsOr};
-use crate::act::{Act, Claim, act};
+use crate::act::{Act, Claim, Open, act};
 use crate::common::needs;
 use crate::stage::dynamic_loader;
 
@@ -141,6 +141,8 @@ fn processes() -> Vec<Act> {
         act("is a thread bomb")
             .run(&["threads-many", "200"])
             .claimed_by([Rlimits.by("EAGAIN")])
+            // RLIMIT_NPROC counts all processes of the uid there, the host's too.
+            .open_in_bare(Open::Limits)
             .bare(Succeeds),
     ]
 }
@@ -161,6 +163,7 @@ fn native_code() -> Vec<Act> {
         act("loads a library that it wrote to its data")
             .run(&["map-exec", "{data}"])
             .claimed_by([Mounts.by("EPERM")])
+            .open_in_bare(Open::NativeCode)
             .bare(Succeeds),
         act("loads a library that it wrote to /tmp")
             .run(&["map-exec", "/tmp"])
@@ -169,6 +172,7 @@ fn native_code() -> Vec<Act> {
         act("makes a mapped file of its data executable")
             .run(&["map-then-exec", "{data}"])
             .claimed_by([Mounts.by("EACCES")])
+            .open_in_bare(Open::NativeCode)
             .bare(Succeeds),
         act("calls by the numbers of i386")
             .run(&["call-i386"])

@@ -3,13 +3,16 @@ use std::path::Path;
 
 use crate::act::Layer::{Landlock, Mounts, Seccomp, UserNamespace};
 use crate::act::Outcome::{Reaches, Succeeds, SucceedsOr};
-use crate::act::{Act, act};
+use crate::act::{Act, Open, act};
 use crate::common::needs;
 use crate::stage::root_device;
 
 pub fn acts() -> Vec<Act> {
     [outside(), tricks(), proc_and_sys(), devices(), read_only()].concat()
 }
+
+/// Landlock has no right for stat(2).
+const SEEN: Open = Open::Noted("that other files exist, and their sizes and owners, can be seen");
 
 fn outside() -> Vec<Act> {
     let both = || [Mounts.by("ENOENT"), Landlock.by("EACCES")];
@@ -45,10 +48,22 @@ fn outside() -> Vec<Act> {
         act("asks for the size and owner of a file outside")
             .run(&["stat", "{outside}/decoy"])
             .claimed_by([Mounts.by("ENOENT")])
+            .open_in_bare(SEEN)
             .bare(Succeeds),
         act("asks whether a file outside is there")
             .run(&["access", "{outside}/decoy"])
             .claimed_by([Mounts.by("ENOENT")])
+            .open_in_bare(SEEN)
+            .bare(Succeeds),
+        act("changes the times of its own file outside")
+            .run(&["utimes", "{open}/file"])
+            .claimed_by([Mounts.by("ENOENT")])
+            .in_bare(["EACCES"])
+            .bare(Succeeds),
+        act("changes the times of its own file outside through its data's parent")
+            .run(&["utimes", "{data}/../outside/open/file"])
+            .claimed_by([Mounts.by("ENOENT")])
+            .in_bare(["EACCES"])
             .bare(Succeeds),
         act("changes the mode of its own file outside")
             .run(&["chmod", "{open}/file"])
@@ -153,6 +168,8 @@ fn devices() -> Vec<Act> {
         act("opens a device node that lies in its data")
             .run(&["open-write", "{data}/device"])
             .claimed_by([Mounts.by("EACCES")])
+            // Landlock has no right for it, and nodev is a mount's. Only root puts such a node there.
+            .open_in_bare(Open::Noted("a device node that lies in what it writes"))
             .bare(Succeeds)
             .needs(needs::root()),
         act("makes a device node")
@@ -191,9 +208,25 @@ fn read_only() -> Vec<Act> {
             .run(&["chmod", "{readonly}/file"])
             .claimed_by(filtered())
             .bare(Succeeds),
+        act("changes the mode of a read-only file by its descriptor")
+            .run(&["fchmod", "{readonly}/file"])
+            .claimed_by(mounts())
+            .in_bare(["EACCES"])
+            .bare(Succeeds),
+        act("gives a read-only file to its group by its descriptor")
+            .run(&["fchown", "{readonly}/file"])
+            .claimed_by(mounts())
+            .in_bare(["EACCES"])
+            .bare(Succeeds),
         act("changes the times of a read-only file")
             .run(&["utimes", "{readonly}/file"])
             .claimed_by(mounts())
+            .in_bare(["EACCES"])
+            .bare(Succeeds),
+        act("changes the times of a read-only file by its descriptor")
+            .run(&["futimens", "{readonly}/file"])
+            .claimed_by(mounts())
+            .in_bare(["EACCES"])
             .bare(Succeeds),
         act("sets an attribute of a read-only file")
             .run(&["setxattr", "{readonly}/file"])

@@ -1,7 +1,7 @@
 //! What of the caller's and the host's is not to be seen inside.
 use crate::act::Layer::{Cgroup, Env, Fds, Uts};
 use crate::act::Outcome::Succeeds;
-use crate::act::{Act, act};
+use crate::act::{Act, Open, act};
 use crate::common::needs;
 use crate::stage::SECRET;
 
@@ -33,10 +33,12 @@ pub fn acts() -> Vec<Act> {
         act("sees the host's name")
             .run(&["host-name", "{host-name}"])
             .claimed_by([Uts.by("withheld")])
+            .open_in_bare(Open::Noted("the host's name"))
             .bare(Succeeds),
         act("sees its place in the host's cgroups")
             .run(&["cgroup"])
             .claimed_by([Cgroup.by("withheld")])
+            .open_in_bare(Open::Noted("cgroups"))
             .bare(Succeeds)
             .needs(needs::condition(
                 "a cgroup",

@@ -1,7 +1,7 @@
 //! A process of the same uid outside the jail: signals, limits, priorities, memory, and shared segments.
 use crate::act::Layer::{Ipc, Landlock, Mounts, Pid, Seccomp, UserNamespace};
 use crate::act::Outcome::{Succeeds, SucceedsOr};
-use crate::act::{Act, act};
+use crate::act::{Act, Open, act};
 use crate::common::needs;
 
 pub fn acts() -> Vec<Act> {
@@ -136,6 +136,7 @@ fn views() -> Vec<Act> {
         act("reads the command line of a process outside")
             .run(&["cmdline", "{pid}"])
             .claimed_by([own_proc()])
+            .open_in_bare(Open::Processes)
             .bare(Succeeds),
         act("reads the environment of a process outside")
             .run(&["environ", "{pid}"])
@@ -144,6 +145,7 @@ fn views() -> Vec<Act> {
         act("lists the descriptors of a process outside")
             .run(&["fds", "{pid}"])
             .claimed_by([own_proc()])
+            .open_in_bare(Open::Processes)
             .bare(Succeeds),
         act("finds a shared memory segment outside")
             .run(&["shm", "{shm}"])

@@ -1,5 +1,5 @@
 //! Addresses without a name. A port is allowed for another host, so that no port rule decides.
-use crate::act::{Act, refused};
+use crate::act::{Act, Seen, refused};
 
 const SECRET: &str = "ok 200 SECRET-CREDENTIALS";
 
@@ -120,27 +120,43 @@ fn inner() -> Vec<Act> {
 }
 
 fn loopback() -> Vec<Act> {
+    let service = |sentence, arguments| {
+        raw(sentence)
+            .run(arguments)
+            .unseen()
+            .in_bare(
+                &["ECONNREFUSED"],
+                Seen::Because("the loopback's services are hosts like any other"),
+                "the loopback is the host's there: whom it would have reached is told",
+            )
+            .bare("ok 200")
+    };
     vec![
-        raw("connects to a service on the host's loopback")
-            .run("http 127.0.0.1 9000")
-            .unseen()
-            .bare("ok 200"),
-        raw("connects to a service on the host's loopback, its port allowed")
-            .with("--allow api.world.test:9000")
-            .run("http 127.0.0.1 9000 /")
-            .unseen()
-            .bare("ok 200"),
-        raw("connects to a service on the host's IPv6 loopback")
-            .run("http ::1 80")
-            .unseen()
-            .bare("ok 200"),
-        raw("connects to the host's loopback by another of its addresses")
-            .run("http 127.0.0.1 80")
-            .unseen()
-            .bare("ok 200"),
-        raw("connects to the host's loopback by the unspecified address")
-            .run("ask-address AF_INET 0.0.0.0 80")
-            .unseen()
-            .bare("ok 200"),
+        service(
+            "connects to a service on the host's loopback",
+            "http 127.0.0.1 9000",
+        ),
+        service(
+            "connects to a service on the host's loopback, its port allowed",
+            "http 127.0.0.1 9000 /",
+        )
+        .with("--allow api.world.test:9000"),
+        service(
+            "connects to a service on the host's IPv6 loopback",
+            "http ::1 80",
+        ),
+        service(
+            "connects to the host's loopback by another of its addresses",
+            "http 127.0.0.1 80",
+        ),
+        service(
+            "connects to the host's loopback by the unspecified address",
+            "ask-address AF_INET 0.0.0.0 80",
+        )
+        .in_bare(
+            &["ECONNREFUSED"],
+            Seen::Because("raw address: no host has it"),
+            "the loopback is the host's there, and this is no spelling of the jail's own",
+        ),
     ]
 }

@@ -1,5 +1,5 @@
 //! The jail's own network: the gateway's places in it, its addresses, and sockets that are used again.
-use crate::act::{Act, refused};
+use crate::act::{Act, Seen, refused};
 
 pub fn acts() -> Vec<Act> {
     vec![
@@ -7,6 +7,11 @@ pub fn acts() -> Vec<Act> {
             .run("takes SOCK_DGRAM localhost 53")
             .answers(["EADDRINUSE", "EACCES"])
             .unseen()
+            .in_bare(
+                &["refused: no answer"],
+                Seen::Unseen,
+                "a datagram socket is one end of a pair there: what it binds to is written down and taken by nobody",
+            )
             .bare_root("ok"),
         refused("takes another port of an allowed host")
             .with("--allow api.world.test:80")
@@ -24,6 +29,11 @@ pub fn acts() -> Vec<Act> {
             .run("reconnects third.world.test 7000 203.0.113.11 7000")
             .answers(["ECONNREFUSED", "EACCES"])
             .because("raw address")
+            .in_bare(
+                &["EISCONN"],
+                Seen::Unseen,
+                "a socket is connected once there, by the supervisor, and none is dissolved",
+            )
             .reaches("echo 198.51.100.7:7000")
             .bare("ok ping"),
         refused("asks for another host behind an upgrade that was declined")

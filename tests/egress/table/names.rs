@@ -1,5 +1,5 @@
 //! Names that are not the profile's, and names that lead where no name may.
-use crate::act::{Act, refused};
+use crate::act::{Act, Seen, refused};
 
 const SECRET: &str = "ok 200 SECRET-CREDENTIALS";
 
@@ -265,6 +265,11 @@ fn changing() -> Vec<Act> {
             .run("follow http://api.world.test/redirect-to-loopback")
             .answers(["ECONNREFUSED", "EACCES"])
             .unseen()
+            .in_bare(
+                &["ECONNREFUSED"],
+                Seen::Because("the loopback's services are hosts like any other"),
+                "the loopback is the host's there: whom it would have reached is told",
+            )
             .reaches("http [2001:db8::10]:80")
             .bare("ok {\"server\": \"127.0.0.1:9000\""),
     ]

@@ -1,5 +1,5 @@
 //! Sockets that no gateway stands behind: datagrams, raw ones, other families, and peers on the same machine.
-use crate::act::{Act, refused, silent};
+use crate::act::{Act, Seen, refused, silent};
 
 pub fn acts() -> Vec<Act> {
     [
@@ -12,6 +12,9 @@ pub fn acts() -> Vec<Act> {
     ]
     .concat()
 }
+
+const TO_NOBODY: Seen = Seen::Because("datagrams reach the name server alone");
+const NOT_LOST: &str = "no network swallows it there: the supervisor sees the address, and says no";
 
 /// The jail's stub answers in every name server's place: there is no such name.
 fn queries() -> Vec<Act> {
@@ -64,6 +67,7 @@ fn odd_queries() -> Vec<Act> {
                 "ENETUNREACH",
                 "ECONNREFUSED",
             ])
+            .in_bare(&["EPERM"], TO_NOBODY, NOT_LOST)
             .bare("ok code 0 records 1"),
         refused("asks for a name of 300 characters")
             .run(concat!(
@@ -91,6 +95,7 @@ fn datagrams() -> Vec<Act> {
                 "ENETUNREACH",
                 "ECONNREFUSED",
             ])
+            .in_bare(&["EPERM"], TO_NOBODY, NOT_LOST)
             .bare("ok PONG")
     };
     vec![
@@ -175,7 +180,17 @@ fn around_connect() -> Vec<Act> {
 }
 
 fn peers() -> Vec<Act> {
-    let peer = |sentence, arguments| refused(sentence).run(arguments).unseen().bare("ok PONG");
+    let peer = |sentence, arguments| {
+        refused(sentence)
+            .run(arguments)
+            .unseen()
+            .in_bare(
+                &["ECONNREFUSED"],
+                Seen::Because("unix sockets lead out of the jail"),
+                "the host's unix sockets are in sight there: the supervisor connects none, and tells of it",
+            )
+            .bare("ok PONG")
+    };
     vec![
         peer(
             "connects to an abstract unix socket of the host",
