@@ -16,6 +16,8 @@ mod measure;
 mod report;
 #[path = "flowise/scenario.rs"]
 mod scenario;
+#[path = "flowise/scripts.rs"]
+mod scripts;
 #[path = "flowise/server.rs"]
 mod server;
 #[path = "flowise/stand_in.rs"]

@@ -38,6 +38,9 @@ const DATA: [&str; 2] = [
     "bare opens the data of a jailed one",
 ];
 
+/// The sentence about the bare jail, for the ordinary user: `tests/docker` has it in a container.
+const BARE: &str = "passes the whole smoke test in a bare jail, on the data of the others";
+
 /// The sentences of every jailed start that need a world of the tests' own.
 const WORLDLY: [&str; 2] = [
     "passes the whole smoke test with a streaming model in a jail",
@@ -52,6 +55,7 @@ pub fn sentences(version: &str, who: Who) -> Vec<(String, bool)> {
     WORLDLY.iter().for_each(|s| add(said(s, who), true));
     if who == Who::Ordinary {
         DATA.iter().for_each(|s| add((*s).to_owned(), false));
+        add(BARE.to_owned(), false);
         if version == unlisted::VERSION {
             unlisted::SENTENCES
                 .iter()
@@ -176,7 +180,26 @@ impl Scenario {
         let beside = Numbers::of(&bare, &self.mock(false), &self.scratch.at("bare.state"))?;
         numbers?.print_beside(&beside, self.version);
         bare.stop()?;
+        report.note(BARE, self.in_a_bare_jail(&data));
         Ok(())
+    }
+
+    fn in_a_bare_jail(&self, data: &Path) -> Check {
+        let jailed = self.start(&Start {
+            name: "jailed-bare",
+            who: Who::Ordinary,
+            jail: Some(Net::Bare),
+            data,
+        })?;
+        let passes = match &self.tiktoken {
+            Some(tiktoken) => self.streaming(&jailed, tiktoken),
+            None => self.smoke(&jailed, &self.mock(true), &[]).map(|_| ()),
+        };
+        let (ended, left) = jailed.stop()?;
+        passes?;
+        ensure(ended.code == 0 && left.is_empty(), || {
+            format!("{ended:?}, left: {left:?}")
+        })
     }
 
     /// Jailed again on that data, without the lines for the LLM and tiktoken.

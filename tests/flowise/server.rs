@@ -1,16 +1,15 @@
 //! One Flowise that runs: bare, or in a jail.
 
+use super::scripts::pong;
+pub use super::scripts::{free_port, node_run, node_script};
 use super::stand_in::TIKTOKEN_HOST;
 use super::world;
-use crate::common::start::finish;
 use crate::kit::jail::{self, Ended, Jail};
 use crate::kit::procs::{self, Proc};
 use crate::kit::scratch::Scratch;
-use crate::kit::who::{Who, on_path};
+use crate::kit::who::Who;
 use crate::kit::{self};
 use nix::sys::signal::Signal;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -65,6 +64,8 @@ pub enum Net {
     Public,
     /// The LLM on the machine's loopback: `--allow-private`.
     Private,
+    /// The same from a bare jail, as in a container.
+    Bare,
     /// mock.test and tiktoken.pages.dev have lost their lines; the LLM is also called model.test, which has one.
     Unlisted,
 }
@@ -167,12 +168,14 @@ fn jailed(
         .args(reach(site, net))
         .args(["--publish", &format!("127.0.0.1:{port}")]);
     if world::is_own() {
-        command
-            .args(["--publish", &format!("{}:{port}", world::PUBLISHED)])
-            .args([
-                "--add-host",
-                &format!("{TIKTOKEN_HOST}={}", world::TIKTOKEN),
-            ]);
+        command.args([
+            "--add-host",
+            &format!("{TIKTOKEN_HOST}={}", world::TIKTOKEN),
+        ]);
+        // The program of a bare jail has one listener.
+        if net != Net::Bare {
+            command.args(["--publish", &format!("{}:{port}", world::PUBLISHED)]);
+        }
     }
     if let Some(ca) = &site.ca {
         command.env("NODE_EXTRA_CA_CERTS", ca);
@@ -205,23 +208,25 @@ fn reach(site: &Site, net: Net) -> Vec<String> {
 
 /// The profile: flowise as it is, or with the tests' CA and without tiktoken.
 fn profile(site: &Site, scratch: &Scratch, name: &str, net: Net) -> PathBuf {
+    let kind = match net {
+        Net::Bare => "jail = \"bare\"\n",
+        _ => "",
+    };
+    let plain = format!("extends = [\"flowise\"]\n{kind}");
     let Some(ca) = &site.ca else {
-        return "flowise".into();
+        return match net {
+            Net::Bare => scratch.file(&format!("{name}.toml"), &plain),
+            _ => "flowise".into(),
+        };
     };
     let mut text = format!(
-        "extends = [\"flowise\"]\n\n[files]\nread = [{{ path = \"{}\", why = \"the CA of the tests\" }}]\n",
+        "{plain}\n[files]\nread = [{{ path = \"{}\", why = \"the CA of the tests\" }}]\n",
         ca.display()
     );
     if net == Net::Unlisted {
         text += &format!("\n[remove]\nnet.allow = [\"{TIKTOKEN_HOST}\"]\n");
     }
     scratch.file(&format!("{name}.toml"), &text)
-}
-
-/// A port that nobody holds at this moment.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-    listener.local_addr().expect("address").port()
 }
 
 fn wait_for_pong(jail: &mut Jail, port: u16) -> Result<(), String> {
@@ -240,45 +245,5 @@ fn wait_for_pong(jail: &mut Jail, port: u16) -> Result<(), String> {
         )),
         (None, None) => Err(format!("no answer in {READY:?}\n{}", jail.stderr())),
         (None, Some(())) => Ok(()),
-    }
-}
-
-/// Whether /api/v1/ping says pong.
-fn pong(port: u16) -> bool {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
-        return false;
-    };
-    let request =
-        format!("GET /api/v1/ping HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
-    let mut answer = String::new();
-    stream.write_all(request.as_bytes()).is_ok()
-        && stream.read_to_string(&mut answer).is_ok()
-        && answer.ends_with("pong")
-}
-
-/// `node tests/flowise/NAME`, on the tester's side.
-pub fn node_script(name: &str) -> Command {
-    let mut command = Command::new(on_path("node").expect("node on the PATH"));
-    command
-        .arg(
-            Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("tests/flowise")
-                .join(name),
-        )
-        .stdin(Stdio::null());
-    command
-}
-
-/// Runs a script of this directory: its exit code and all that it said. What takes longer than two minutes
-/// hangs.
-pub fn node_run(command: &mut Command) -> (i32, String) {
-    let command = std::mem::replace(command, Command::new("node"));
-    match finish(command, "", Duration::from_secs(120)) {
-        Ok(ended) => {
-            let code = ended.status.map_or(-1, jail::code_of);
-            (code, ended.stdout + &ended.stderr)
-        }
-        Err(error) => (-1, error.to_string()),
     }
 }
