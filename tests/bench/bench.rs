@@ -12,6 +12,9 @@ mod net;
 mod pairs;
 mod place;
 #[allow(dead_code)] // the tests look at more of it
+#[path = "../flowise/scripts.rs"]
+mod scripts;
+#[allow(dead_code)] // the same
 #[path = "../flowise/server.rs"]
 mod server;
 mod small;
@@ -35,12 +38,17 @@ fn main() -> ExitCode {
         .filter(|a| !a.starts_with("--"))
         .collect();
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|c| c == name);
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("size", size),
         ("start", small::start_and_end),
         ("calls", small::per_call),
         ("boot", small::node_boot),
-        ("flowise", || flowise::throughput("3.1.4", 12)),
+        ("flowise", || {
+            flowise::throughput("3.1.4", &[flowise::JAILED], 12)
+        }),
+        ("flowise.bare", || {
+            flowise::throughput("3.1.4", &[flowise::BARE], 10)
+        }),
     ];
     let mut code = ExitCode::SUCCESS;
     for (name, part) in parts.into_iter().filter(|(name, _)| wanted(name)) {

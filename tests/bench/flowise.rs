@@ -14,8 +14,13 @@ type Result<T> = std::result::Result<T, String>;
 /// Seconds per load; long enough for V8 to be warm after the first, uncounted round.
 const SECONDS: &str = "4";
 
+/// The namespaced jail.
+pub const JAILED: (Net, &str) = (Net::Private, "jailed");
+/// The bare jail, as in a container.
+pub const BARE: (Net, &str) = (Net::Bare, "bare jail");
+
 /// Both run at the same time and are loaded in turn.
-pub fn throughput(version: &str, pairs: usize) -> Result<()> {
+pub fn throughput(version: &str, jails: &[(Net, &str)], pairs: usize) -> Result<()> {
     let mock = Mock::start()?;
     let scratch = Scratch::new();
     let site = Site {
@@ -24,17 +29,20 @@ pub fn throughput(version: &str, pairs: usize) -> Result<()> {
         mock_port: mock.port,
         ca: None,
     };
-    let start = |name: &str, jailed: bool| {
+    let start = |name: &str, jail: Option<Net>| {
         scratch.dir_of(Who::Ordinary, name);
         let data = scratch.dir_of(Who::Ordinary, &format!("{name}/.flowise"));
         let start = Start {
             name,
             who: Who::Ordinary,
-            jail: jailed.then_some(Net::Private),
+            jail,
             data: &data,
         };
         let server = Server::start(&site, &scratch, &start)?;
-        let host = if jailed { "mock.test" } else { "127.0.0.1" };
+        let host = match jail {
+            Some(_) => "mock.test",
+            None => "127.0.0.1",
+        };
         let flow = make_flow(
             &server,
             &format!("http://{host}:{}/v1", mock.port),
@@ -42,26 +50,39 @@ pub fn throughput(version: &str, pairs: usize) -> Result<()> {
         )?;
         Ok::<_, String>((server, flow))
     };
-    let ((bare, bare_flow), (jailed, jailed_flow)) =
-        (start("bare", false)?, start("jailed", true)?);
+    let (bare, bare_flow) = start("bare", None)?;
+    for &(jail, name) in jails {
+        let (jailed, jailed_flow) = start(&name.replace(' ', "-"), Some(jail))?;
+        side_by_side(
+            version,
+            pairs,
+            name,
+            [(&jailed, &jailed_flow), (&bare, &bare_flow)],
+        )?;
+        own_size(&jailed);
+        jailed.stop()?;
+    }
+    bare.stop()?;
+    Ok(())
+}
+
+fn side_by_side(
+    version: &str,
+    pairs: usize,
+    name: &str,
+    [jailed, bare]: [(&Server, &str); 2],
+) -> Result<()> {
     for (what, connections) in [
         ("ping", "1"),
         ("ping", "16"),
         ("predict", "1"),
         ("predict", "8"),
     ] {
-        let load = |server: &Server, flow: &str| rate(&server.base, what, connections, flow);
-        let measured = Pairs::measure(
-            pairs,
-            || load(&jailed, &jailed_flow),
-            || load(&bare, &bare_flow),
-        )?;
+        let load = |(server, flow): (&Server, &str)| rate(&server.base, what, connections, flow);
+        let measured = Pairs::measure(pairs, || load(jailed), || load(bare))?;
         let label = format!("Flowise {version} {what}, {connections} connections");
-        measured.print(&label, ["jailed", "bare"], "/s", Some(Aim::AtLeast(0.98)));
+        measured.print(&label, [name, "bare"], "/s", Some(Aim::AtLeast(0.98)));
     }
-    own_size(&jailed);
-    jailed.stop()?;
-    bare.stop()?;
     Ok(())
 }
 

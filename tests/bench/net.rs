@@ -121,7 +121,8 @@ pub fn measure(chosen: &[String]) -> Result<()> {
         }
     }
     if wanted("ingress") {
-        ingress(&mut place)?;
+        ingress(&mut place, Way::Jailed)?;
+        ingress(&mut place, Way::BareJail)?;
     }
     Ok(())
 }
@@ -134,26 +135,32 @@ fn compare(place: &Place, way: Way, measure: &Measure) -> Result<()> {
         number.ok_or_else(|| format!("{}: too few numbers", measure.label))
     };
     let pairs = Pairs::measure(rounds(), || number(way), || number(Way::Bare))?;
-    let aim = measure.aim.filter(|_| way == Way::Jailed);
+    let aim = match way {
+        Way::Jailed => measure.aim,
+        // Its supervisor makes each connection.
+        Way::BareJail if measure.part == "connect" => measure.aim.map(|_| Aim::AtMost(2.0)),
+        _ => None,
+    };
     pairs.print(measure.label, [way.name(), "bare"], measure.unit, aim);
     Ok(())
 }
 
 /// Visitors of a server in a jail, and of one that is in none.
-fn ingress(place: &mut Place) -> Result<()> {
-    let jail = place.published()?;
+fn ingress(place: &mut Place, way: Way) -> Result<()> {
+    let jail = place.published(way)?;
     memory(&jail, "before any load");
     let ports = [PUBLISHED, place.bare_port()];
     let seen = &*place;
     let [inside, outside] = ports.map(|port| move || token(seen, port));
     let pairs = Pairs::measure(rounds(), inside, outside)?;
-    pairs.print("first token of a stream", ["jailed", "bare"], "ms", None);
+    let names = [way.name(), "bare"];
+    pairs.print("first token of a stream", names, "ms", None);
     pairs.print_difference("first token of a stream", "ms", 1.0);
-    visit("a server that does nothing", ports)?;
+    visit("a server that does nothing", ports, names)?;
     memory(&jail, "after the load");
     drop(jail);
-    match place.nodes() {
-        Ok(_jail) => visit("node's http", NODES),
+    match place.nodes(way) {
+        Ok(_jail) => visit("node's http", NODES, names),
         Err(why) => {
             println!("requests in, node's http: not measured, {why}");
             Ok(())
@@ -162,7 +169,7 @@ fn ingress(place: &mut Place) -> Result<()> {
 }
 
 /// wrk against a jailed server and a bare one.
-fn visit(server: &str, ports: [&str; 2]) -> Result<()> {
+fn visit(server: &str, ports: [&str; 2], names: [&str; 2]) -> Result<()> {
     let Some(wrk) = on_path("wrk") else {
         println!("requests in, {server}: not measured, wrk is not installed");
         return Ok(());
@@ -174,7 +181,7 @@ fn visit(server: &str, ports: [&str; 2]) -> Result<()> {
         });
         let label = format!("requests in, {server}, {connections} connections");
         let pairs = Pairs::measure(rounds(), inside, outside)?;
-        pairs.print(&label, ["jailed", "bare"], "/s", Some(Aim::AtLeast(0.9)));
+        pairs.print(&label, names, "/s", Some(Aim::AtLeast(0.9)));
     }
     Ok(())
 }

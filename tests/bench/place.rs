@@ -30,6 +30,8 @@ pub enum Way {
     Bare,
     /// From a jail, by name, through the gateway, with every event written.
     Jailed,
+    /// The same from a bare jail, as in a container.
+    BareJail,
     /// nft's REDIRECT and a splicing relay of 100 lines: the least that a transparent proxy does.
     Redirect,
     /// CONNECT through tinyproxy.
@@ -42,6 +44,7 @@ impl Way {
         match self {
             Self::Bare => "bare",
             Self::Jailed => "jailed",
+            Self::BareJail => "bare jail",
             Self::Redirect => "nft+splice",
             Self::Proxy => "tinyproxy",
         }
@@ -62,7 +65,8 @@ impl Drop for Running {
 pub struct Place {
     scratch: Scratch,
     traffic: PathBuf,
-    profile: String,
+    /// A namespaced jail's, and a bare one's.
+    profiles: [String; 2],
     /// Kept for their end.
     servers: Vec<Running>,
     /// The process in whose network nft redirects; why there is none otherwise.
@@ -104,15 +108,20 @@ impl Place {
         server.args(["serve", "127.0.0.1", SERVER]);
         let server = started(server)?;
         answers(SERVER)?;
-        let profile = format!(
-            "extends = [\"base\"]\n[files]\nread = [{:?}]\n[net]\nenabled = true\n[syscalls]\nallow = [\"@sockets\"]\n",
-            traffic.display().to_string()
-        );
-        let profile = scratch.file("net.toml", &profile).display().to_string();
+        let profile = |kind: &str| {
+            format!(
+                "extends = [\"base\"]\njail = \"{kind}\"\n[files]\nread = [{:?}]\n[net]\nenabled = true\n[syscalls]\nallow = [\"@sockets\"]\n",
+                traffic.display().to_string()
+            )
+        };
+        let profiles = ["namespaced", "bare"].map(|kind| {
+            let file = scratch.file(&format!("{kind}.toml"), &profile(kind));
+            file.display().to_string()
+        });
         let mut place = Self {
             scratch,
             traffic,
-            profile,
+            profiles,
             servers: vec![server],
             redirect: Err(String::new()),
             proxy: Err(String::new()),
@@ -124,7 +133,7 @@ impl Place {
 
     /// The ways that can be had beside the bare one; the others are named.
     pub fn ways(&self) -> Vec<Way> {
-        let mut ways = vec![Way::Jailed];
+        let mut ways = vec![Way::Jailed, Way::BareJail];
         let peers = [
             (Way::Redirect, self.redirect.as_ref().err()),
             (Way::Proxy, self.proxy.as_ref().err()),
@@ -197,17 +206,20 @@ impl Place {
     /// The program, with the host and its port put behind the first word.
     fn client(&self, way: Way, words: &[&str], holder: Option<u32>) -> Command {
         let (name, port) = match way {
-            Way::Jailed => ("echo.test", SERVER),
+            Way::Jailed | Way::BareJail => ("echo.test", SERVER),
             Way::Redirect => ("127.0.0.1", REDIRECTED),
             Way::Bare | Way::Proxy => ("127.0.0.1", SERVER),
         };
         let mut command = match (way, holder) {
-            (Way::Jailed, _) => self.jail(&[
-                "--allow-private",
-                "echo.test:7000",
-                "--add-host",
-                "echo.test=127.0.0.1",
-            ]),
+            (Way::Jailed | Way::BareJail, _) => self.jail(
+                way,
+                &[
+                    "--allow-private",
+                    "echo.test:7000",
+                    "--add-host",
+                    "echo.test=127.0.0.1",
+                ],
+            ),
             (Way::Redirect, Some(holder)) => {
                 let mut command = Command::new("nsenter");
                 command.args([&format!("--net=/proc/{holder}/ns/net"), "--"]);
@@ -227,8 +239,9 @@ impl Place {
     }
 
     /// `flowjail run` with the flags, up to the words of the command.
-    fn jail(&self, flags: &[&str]) -> Command {
-        let mut command = flowjail(Who::Ordinary, &["run", "--profile", &self.profile]);
+    fn jail(&self, way: Way, flags: &[&str]) -> Command {
+        let profile = &self.profiles[usize::from(way == Way::BareJail)];
+        let mut command = flowjail(Who::Ordinary, &["run", "--profile", profile]);
         let events = self
             .scratch
             .dir_of(Who::Ordinary, "events")
@@ -257,8 +270,8 @@ impl Place {
     }
 
     /// A server in a jail, published at the port at which it listens.
-    pub fn published(&self) -> Result<Jail> {
-        let mut command = self.jail(&["--publish", &format!("127.0.0.1:{PUBLISHED}")]);
+    pub fn published(&self, way: Way) -> Result<Jail> {
+        let mut command = self.jail(way, &["--publish", &format!("127.0.0.1:{PUBLISHED}")]);
         command
             .arg(&self.traffic)
             .args(["serve", "127.0.0.1", PUBLISHED]);
@@ -274,7 +287,7 @@ impl Place {
     }
 
     /// A server of node's in a jail, and the same without one.
-    pub fn nodes(&mut self) -> Result<Jail> {
+    pub fn nodes(&mut self, way: Way) -> Result<Jail> {
         let node = on_path("node").ok_or("node is not installed")?;
         let script = |port: &str| {
             format!(
@@ -282,10 +295,17 @@ impl Place {
             )
         };
         let [inside, outside] = NODES;
+        let node_profile = match way {
+            Way::BareJail => {
+                let text = "extends = [\"node\"]\njail = \"bare\"\n";
+                self.scratch.file("node.toml", text).display().to_string()
+            }
+            _ => "node".to_owned(),
+        };
         let flags = [
             "run",
             "--profile",
-            "node",
+            &node_profile,
             "--publish",
             &format!("127.0.0.1:{inside}"),
             "--",
@@ -295,7 +315,9 @@ impl Place {
         let jail = Jail::start(&self.scratch, "node", command);
         let mut bare = Command::new(&node);
         bare.args(["-e", &script(outside)]);
-        self.servers.push(started(bare)?);
+        if answers_now(outside).is_none() {
+            self.servers.push(started(bare)?);
+        }
         answers(outside)?;
         let program = self.traffic.clone();
         let request = || {
@@ -324,8 +346,12 @@ fn started(of: Command) -> Result<Running> {
     Ok(Running(child))
 }
 
+fn answers_now(port: &str) -> Option<TcpStream> {
+    TcpStream::connect(format!("127.0.0.1:{port}")).ok()
+}
+
 fn answers(port: &str) -> Result<()> {
-    let tried = || TcpStream::connect(format!("127.0.0.1:{port}")).ok();
+    let tried = || answers_now(port);
     let answered = wait_for(Duration::from_secs(5), tried);
     answered
         .map(drop)
