@@ -274,12 +274,9 @@ pub async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 }
 
 impl Gateway {
-    /// A turn to ask the world for records; none while as many as may are at it. Other queries need none.
-    pub fn turn(&self, world: bool) -> Option<Option<OwnedSemaphorePermit>> {
-        match world {
-            true => Some(Arc::clone(&self.turns).try_acquire_owned().ok()?.into()),
-            false => Some(None),
-        }
+    /// A turn to ask the world for records; none while as many as may are at it.
+    pub fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turns).try_acquire_owned().ok()
     }
 
     /// Takes what the supervisor has said of connections and nobody has heard yet; its other words wait for who listens

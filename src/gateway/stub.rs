@@ -67,11 +67,9 @@ pub async fn datagrams(gateway: Rc<Gateway>, socket: UdpSocket) {
             continue;
         };
         let asked = dns::read(&room[..length]);
-        if let Asked::Query(query) = &asked
-            && matches!(query.kind, SRV | TXT)
-        {
-            // The world is asked for these: others do not wait for it.
-            let Some(turn) = gateway.turn(true) else {
+        if of_the_world(&asked) {
+            // Others do not wait for it.
+            let Some(turn) = gateway.turn() else {
                 continue;
             };
             let (gateway, socket) = (Rc::clone(&gateway), Rc::clone(&socket));
@@ -83,6 +81,11 @@ pub async fn datagrams(gateway: Rc<Gateway>, socket: UdpSocket) {
             reply(&gateway, &socket, asked, from).await;
         }
     }
+}
+
+/// Whether the world is asked: for records that are not the stub's own.
+fn of_the_world(asked: &Asked) -> bool {
+    matches!(asked, Asked::Query(query) if matches!(query.kind, SRV | TXT))
 }
 
 async fn reply(gateway: &Rc<Gateway>, socket: &UdpSocket, asked: Asked, to: SocketAddr) {
@@ -103,11 +106,10 @@ pub async fn pair(gateway: Rc<Gateway>, end: UnixDatagram) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
             Err(_) => break,
         };
-        let of_the_world = |query: &dns::Query| matches!(query.kind, SRV | TXT);
-        let world = matches!(&asked, Asked::Query(query) if of_the_world(query));
-        let Some(_turn) = gateway.turn(world) else {
+        let turn = of_the_world(&asked).then(|| gateway.turn());
+        if matches!(turn, Some(None)) {
             continue;
-        };
+        }
         if let Some(reply) = answer(&gateway, asked, false).await {
             // A client that does not read what it asked for gets no more.
             let _ = end.try_send(&reply);

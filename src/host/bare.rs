@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::sys::prctl::{set_dumpable, set_no_new_privs, set_pdeathsig};
 use nix::sys::signal::Signal;
 use nix::sys::statvfs::{FsFlags, statvfs};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
 use crate::sys::process::{self, Forked};
@@ -45,17 +45,17 @@ pub fn look(root_start: bool, written: Vec<PathBuf>) -> Bare {
         statvfs(place).is_ok_and(|fact| !fact.flags().contains(FsFlags::ST_NOEXEC))
     };
     Bare {
-        landlock: in_child(|| {
+        landlock: process::in_child(0, || {
             set_no_new_privs()?;
             enforce_a_domain().map_err(|error| errno_of(&*error))
         }),
         code_mounts: written.into_iter().filter(allows_code).collect(),
         ids: match root_start {
-            true => in_child(become_plain),
+            true => process::in_child(0, become_plain),
             false => Ok(()),
         },
         seal: caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap_or(false),
-        memory: in_child(move || {
+        memory: process::in_child(0, move || {
             if root_start {
                 become_plain()?;
             }
@@ -123,18 +123,4 @@ fn reach(pid: i32) -> Result<(), Errno> {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
     Err(last)
-}
-
-/// Carries `act` out in a child, which ends with its errno.
-fn in_child(act: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
-    match process::fork(0)? {
-        Forked::Child => process::exit_now(act().err().map_or(0, |errno| errno as i32 & 0x7f)),
-        Forked::Parent { pidfd, .. } => {
-            match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED)? {
-                WaitStatus::Exited(_, 0) => Ok(()),
-                WaitStatus::Exited(_, errno) => Err(Errno::from_raw(errno)),
-                _ => Err(Errno::EINTR),
-            }
-        }
-    }
 }

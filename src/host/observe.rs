@@ -15,9 +15,7 @@ use crate::sys::notify;
 
 /// Observes what a plan for this profile and request depends on.
 pub fn observe(profile: &Profile, request: &Request) -> Result<Host, CommandError> {
-    let env: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let env = environment();
     let (command, variables) = command_of(profile, request, &env)?;
     let uid = geteuid().as_raw();
     let known = profile
@@ -108,6 +106,13 @@ fn limits() -> Limits {
     Limits { memory, cpus, pids }
 }
 
+/// The caller's environment, as far as it is UTF-8.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 /// What decides on where a profile serves.
 pub struct Surroundings {
     /// Whether this is a container.
@@ -118,9 +123,7 @@ pub struct Surroundings {
 
 /// Looks at no more than that.
 pub fn surroundings() -> Surroundings {
-    let env: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let env = environment();
     Surroundings {
         container: in_container(&env),
         port: port(&env),

@@ -1,7 +1,7 @@
 //! The supervisor's part of the launch: fork, maps, and the first execve waiting for its answer.
 #![forbid(unsafe_code)]
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
@@ -10,7 +10,6 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl::set_child_subreaper;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
 use super::gateway::Starting;
 use super::recipe::{Recipe, own_instructions};
@@ -224,23 +223,9 @@ fn refuse_memfd_exec(jail: &Unfinished, supervisor: &OwnedFd) -> Result<(), Errn
     setns(pidfd, CloneFlags::CLONE_NEWPID)?;
     // Not a copy of the descriptor table: one of what init has open for writing would keep its root busy.
     let shared = CloneFlags::CLONE_FILES.bits() as u64;
-    let refused = process::fork(shared).and_then(|forked| reap(forked, mounts::memfd_noexec));
+    let refused = process::in_child(shared, mounts::memfd_noexec);
     setns(supervisor, CloneFlags::CLONE_NEWPID)?;
     refused
-}
-
-/// The child carries `act` out and ends with its errno, which is the parent's result.
-fn reap(forked: Forked, act: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
-    match forked {
-        Forked::Child => process::exit_now(act().err().map_or(0, |errno| errno as i32)),
-        Forked::Parent { pidfd, .. } => {
-            match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED)? {
-                WaitStatus::Exited(_, 0) => Ok(()),
-                WaitStatus::Exited(_, errno) => Err(Errno::from_raw(errno)),
-                _ => Err(Errno::EINTR),
-            }
-        }
-    }
 }
 
 /// Waits until the workload is about to execute, and takes its listener.

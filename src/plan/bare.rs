@@ -180,8 +180,8 @@ pub fn answers() -> Vec<(Rule, i32)> {
 
 /// Takes out of the allowed calls those that change files which may not be written and, where `sockets` is said, those of
 /// sockets that could reach further than their arguments in registers say; where `guests` is said, visitors are looked at
-/// first. The supervisor carries these out: descriptors,
-/// paths and addresses may change under the eyes of a filter, and of anybody who lets the caller's own call go on.
+/// first. The supervisor carries these out: descriptors, paths and addresses may change under the eyes of a filter, and of
+/// anybody who lets the caller's own call go on.
 pub fn mediate(allow: Vec<Rule>, sockets: bool, guests: bool) -> (Vec<Rule>, Vec<Rule>) {
     let mut kept = Vec::new();
     let mut mediated = Vec::new();

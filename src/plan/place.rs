@@ -38,8 +38,12 @@ pub fn is_bare(profile: &Profile) -> bool {
 }
 
 /// The profile and the host as all that follows reads them: `jail` is no longer `auto`.
-pub fn settle<'a>(profile: &'a Profile, host: &'a Host) -> (Cow<'a, Profile>, Cow<'a, Host>) {
-    let bare = kind(profile, host) == Kind::Bare;
+pub fn settle<'a>(
+    kind: Kind,
+    profile: &'a Profile,
+    host: &'a Host,
+) -> (Cow<'a, Profile>, Cow<'a, Host>) {
+    let bare = kind == Kind::Bare;
     if !bare && !host.container {
         return (Cow::Borrowed(profile), Cow::Borrowed(host));
     }

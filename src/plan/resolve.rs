@@ -17,7 +17,7 @@ use crate::profile::{Layer, Profile, Sourced, env_matches, never_passed};
 /// Everything that is required and cannot be had, at once.
 pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refusals> {
     let kind = place::kind(profile, host);
-    let (profile, host) = place::settle(profile, host);
+    let (profile, host) = place::settle(kind, profile, host);
     let (profile, host) = (&*profile, &*host);
     let mut refusals = match kind {
         Kind::Namespaced => no_namespaces(host),

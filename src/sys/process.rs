@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
 use super::check;
 
@@ -66,6 +67,20 @@ fn forked(pid: libc::c_long, pidfd: RawFd) -> Forked {
             // SAFETY: the kernel stored a new descriptor of ours in pidfd.
             pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
         },
+    }
+}
+
+/// Carries `act` out in a child, forked with these flags, which ends with its errno: the result.
+pub fn in_child(flags: u64, act: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
+    match fork(flags)? {
+        Forked::Child => exit_now(act().err().map_or(0, |errno| errno as i32)),
+        Forked::Parent { pidfd, .. } => {
+            match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED)? {
+                WaitStatus::Exited(_, 0) => Ok(()),
+                WaitStatus::Exited(_, errno) => Err(Errno::from_raw(errno)),
+                _ => Err(Errno::EINTR),
+            }
+        }
     }
 }
 

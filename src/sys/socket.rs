@@ -9,8 +9,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, NetlinkAddr, Shutdown, SockFlag, SockProtocol, SockType,
-    SockaddrIn, SockaddrIn6, SockaddrStorage, accept4, bind, connect, getpeername, getsockname,
-    getsockopt, listen, recv, setsockopt, shutdown, socket, sockopt,
+    SockaddrStorage, accept4, bind, connect, getpeername, getsockname, getsockopt, listen, recv,
+    setsockopt, shutdown, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
@@ -39,10 +39,7 @@ pub fn listen_here(socket: OwnedFd, at: SocketAddr) -> Result<OwnedFd, Errno> {
 pub fn bind_here(socket: &impl AsFd, at: SocketAddr) -> Result<(), Errno> {
     let socket = socket.as_fd();
     setsockopt(&socket, sockopt::ReuseAddr, &true)?;
-    match at {
-        SocketAddr::V4(at) => bind(socket.as_raw_fd(), &SockaddrIn::from(at)),
-        SocketAddr::V6(at) => bind(socket.as_raw_fd(), &SockaddrIn6::from(at)),
-    }
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(at))
 }
 
 /// Binds `socket` so that nobody else can bind there before it listens, unless connections of an earlier listener are
@@ -57,12 +54,7 @@ pub fn bind_alone(socket: &impl AsFd, at: SocketAddr) -> Result<(), Errno> {
 
 /// The same, also at an address that only a route makes local.
 pub fn listen_at(socket: OwnedFd, at: SocketAddr) -> Result<OwnedFd, Errno> {
-    let told = match at {
-        SocketAddr::V4(_) => Ok(()),
-        // A local route is no local address for IPv6: bind(2) wants to be told (IPV6_FREEBIND, Linux 4.15).
-        SocketAddr::V6(_) => socket2::SockRef::from(&socket).set_freebind_v6(true),
-    };
-    told.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    allow_routed(&socket, at)?;
     listen_here(socket, at)
 }
 
@@ -117,11 +109,6 @@ pub fn next_visitor(listener: &impl AsFd) -> Result<(OwnedFd, SocketAddr), Errno
 pub fn reset_at_close(socket: &impl AsFd) {
     // One that is not reset is closed.
     let _ = socket2::SockRef::from(&socket.as_fd()).set_linger(Some(Duration::ZERO));
-}
-
-/// Binds to an address, at a port that is free.
-pub fn bind_any(socket: &OwnedFd, at: SocketAddr) -> Result<(), Errno> {
-    bind_to(socket, at)
 }
 
 /// Makes a socket that is bound listen (listen(2)), with a queue of this length.
@@ -186,9 +173,8 @@ pub fn set_blocking(socket: &impl AsFd, blocking: bool) -> Result<(), Errno> {
 }
 
 /// Connects a socket and, where `waits` is said, waits for what comes of it (connect(2)). ETIMEDOUT: nothing, in that time.
-/// EINPROGRESS: nothing yet, and nobody waits. Whether calls on the
-/// socket wait is for others to change meanwhile (O_NONBLOCK): its time to send (SO_SNDTIMEO, socket(7)) is set for as
-/// long.
+/// EINPROGRESS: nothing yet, and nobody waits. Whether calls on the socket wait is for others to change meanwhile
+/// (O_NONBLOCK): its time to send (SO_SNDTIMEO, socket(7)) is set for as long.
 pub fn connect_within(
     socket: &OwnedFd,
     to: SocketAddr,
@@ -200,19 +186,12 @@ pub fn connect_within(
         setsockopt(socket, sockopt::SendTimeout, &time)
     };
     within(patience)?;
-    let connected = match begin(socket, to) {
+    let connected = match connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
         Err(Errno::EINPROGRESS | Errno::EINTR) if waits => await_connection(socket, patience),
         begun => begun,
     };
     within(Duration::ZERO)?;
     connected
-}
-
-fn begin(socket: &OwnedFd, to: SocketAddr) -> Result<(), Errno> {
-    match to {
-        SocketAddr::V4(to) => connect(socket.as_raw_fd(), &SockaddrIn::from(to)),
-        SocketAddr::V6(to) => connect(socket.as_raw_fd(), &SockaddrIn6::from(to)),
-    }
 }
 
 fn await_connection(socket: &OwnedFd, patience: Duration) -> Result<(), Errno> {
@@ -257,14 +236,18 @@ fn make(v6: bool, kind: SockType) -> Result<OwnedFd, Errno> {
     )
 }
 
-fn bind_to(socket: &impl AsFd, at: SocketAddr) -> Result<(), Errno> {
+/// Binds to an address, also one that only a route makes local.
+pub fn bind_to(socket: &impl AsFd, at: SocketAddr) -> Result<(), Errno> {
+    allow_routed(socket, at)?;
+    bind(socket.as_fd().as_raw_fd(), &SockaddrStorage::from(at))
+}
+
+/// A local route is no local address for IPv6: bind(2) wants to be told (IPV6_FREEBIND, Linux 4.15).
+fn allow_routed(socket: &impl AsFd, at: SocketAddr) -> Result<(), Errno> {
     match at {
-        SocketAddr::V4(at) => bind(socket.as_fd().as_raw_fd(), &SockaddrIn::from(at)),
-        SocketAddr::V6(at) => {
-            // A local route is no local address for IPv6: bind(2) wants to be told (IPV6_FREEBIND, Linux 4.15).
-            let told = socket2::SockRef::from(socket).set_freebind_v6(true);
-            told.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
-            bind(socket.as_fd().as_raw_fd(), &SockaddrIn6::from(at))
-        }
+        SocketAddr::V4(_) => Ok(()),
+        SocketAddr::V6(_) => socket2::SockRef::from(&socket.as_fd())
+            .set_freebind_v6(true)
+            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))),
     }
 }

@@ -74,7 +74,7 @@ impl Call<'_> {
         self.still_waits()?;
         match read {
             Ok(length) if length == into.len() => Ok(()),
-            Ok(_) | Err(Errno::EIO) => Err(Errno::EFAULT),
+            Ok(_) => Err(Errno::EFAULT),
             Err(errno) => Err(errno),
         }
     }

@@ -138,9 +138,7 @@ fn words<const N: usize>(call: &Call, argument: usize) -> Result<Option<[i64; N]
         return Ok(None);
     }
     let mut bytes = vec![0; 8 * N];
-    if call.proc.read(call.notice.thread, at, &mut bytes)? != bytes.len() {
-        return Err(Errno::EFAULT);
-    }
+    call.read(at, &mut bytes)?;
     let mut words = bytes.chunks_exact(8).map(|word| {
         let word = word.first_chunk().copied().unwrap_or_default();
         i64::from_ne_bytes(word)

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Binds a socket to a loopback address, any port, and says which. One that was bound by an earlier try stays.
 pub fn bind_source(own: &OwnedFd, v6: bool, source: IpAddr) -> Result<SocketAddr, Errno> {
-    match socket::bind_any(own, of_family(SocketAddr::new(source, 0), v6)) {
+    match socket::bind_to(own, of_family(SocketAddr::new(source, 0), v6)) {
         Ok(()) | Err(Errno::EINVAL) => {}
         Err(errno) => return Err(errno),
     }
