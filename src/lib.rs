@@ -19,6 +19,7 @@ pub mod launch;
 pub mod layers;
 pub mod plan;
 pub mod profile;
+pub mod service;
 pub mod supervisor;
 pub mod sys;
 pub mod syscalls;

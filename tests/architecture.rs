@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room of the library may import from its neighbours.
-const MAY_IMPORT: [(&str, &[&str]); 15] = [
+const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("sys", &[]),
     ("syscalls", &[]),
     ("profile", &["syscalls"]),
@@ -18,9 +18,12 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
         &["plan", "profile", "layers", "filter", "gateway", "sys"],
     ),
     ("events", &[]),
+    ("service", &["plan"]),
     (
         "supervisor",
-        &["plan", "launch", "events", "gateway", "sys", "syscalls"],
+        &[
+            "plan", "launch", "layers", "events", "gateway", "service", "sys", "syscalls",
+        ],
     ),
     ("gateway", &["plan", "profile", "events", "sys"]),
     ("install", &[]),
@@ -33,6 +36,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
             "launch",
             "gateway",
             "supervisor",
+            "service",
             "events",
             "install",
             "sys",

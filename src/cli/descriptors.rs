@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
@@ -15,17 +15,23 @@ use crate::host;
 use crate::launch::Failure;
 use crate::plan::Plan;
 use crate::profile::Layer;
+use crate::service::Manager;
 use crate::sys::{process, socket};
 
 /// Refuses what no jail may get as descriptor 0, 1 or 2, opens what `--events` names and what the gateway listens on,
 /// and closes the rest.
-pub fn settle(events: Option<&str>, plan: &Plan) -> Result<(Option<File>, Option<Doors>), Stopped> {
+pub fn settle(
+    events: Option<&str>,
+    plan: &Plan,
+    manager: Option<&Manager>,
+) -> Result<(Option<File>, Option<Doors>), Stopped> {
     refuse_odd_descriptors()?;
     let events = open_events(events, plan)?;
     let passed = handed_over()?;
     if plan.has(Layer::Fds) {
         let mut kept: Vec<RawFd> = passed.iter().map(AsRawFd::as_raw_fd).collect();
         kept.extend(events.as_ref().map(AsRawFd::as_raw_fd));
+        kept.extend(manager.map(|manager| manager.as_fd().as_raw_fd()));
         process::close_inherited(&kept).map_err(|errno| {
             let failure = Failure::outside("closing what the caller left open", errno);
             Stopped(fail(failure.exit, &failure, None))

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 use super::terminal::tame;
+use super::usage;
 use crate::events::{Denial, Ledger, Tally, advice};
 use crate::gateway::Doors;
 use crate::gateway::address::metadata;
@@ -104,6 +105,9 @@ fn write_failures(out: &mut String, plan: &Plan, failures: &Ledger) -> std::fmt:
 }
 
 fn write_end(out: &mut String, plan: &Plan, outcome: &Outcome) -> std::fmt::Result {
+    if let Some(usage) = &outcome.usage {
+        usage::write(out, plan, usage)?;
+    }
     write_failures(out, plan, &outcome.failures)?;
     let (kinds, beyond) = outcome.ledger.kinds();
     let kinds: Vec<_> = kinds.collect();
@@ -212,7 +216,8 @@ fn shorten(text: &str) -> String {
     }
 }
 
-fn times(count: u64) -> String {
+/// A count in words.
+pub fn times(count: u64) -> String {
     if count == 1 {
         "once".into()
     } else {

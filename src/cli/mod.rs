@@ -11,6 +11,7 @@ mod profiles;
 mod run;
 mod terminal;
 mod up;
+mod usage;
 
 use std::process::ExitCode;
 

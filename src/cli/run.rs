@@ -11,7 +11,8 @@ use crate::host::{self, Host, Request};
 use crate::launch::{self, Failure};
 use crate::plan::{self, Plan, Refusals};
 use crate::profile::{self, Overlay};
-use crate::supervisor;
+use crate::service::{Manager, Service};
+use crate::supervisor::{self, Beside};
 
 /// Flags that say which jail, each the same as its line in a profile.
 #[derive(Args, Debug, Clone, Default)]
@@ -79,11 +80,12 @@ pub fn run(args: &RunArgs) -> u8 {
 /// Profile to outcome: load, observe, resolve, launch, supervise.
 pub fn jail(flags: &JailFlags, command: &[String]) -> Result<u8, Stopped> {
     let (host, plan) = resolve(flags, command, false)?;
-    let (events, doors) = descriptors::settle(flags.events.as_deref(), &plan)?;
+    let manager = service_manager(&host, &plan)?;
+    let (events, doors) = descriptors::settle(flags.events.as_deref(), &plan, manager.as_ref())?;
     let sink = Sink::new(events);
     let terminal = Terminal::of_stdin(&plan);
     say(digest::start(&plan, doors.as_ref()));
-    let outcome = start(&plan, doors, sink).map_err(|failure| {
+    let outcome = start(&plan, doors, sink, manager).map_err(|failure| {
         terminal.restore();
         Stopped(explain(&failure, &host, &plan))
     })?;
@@ -124,11 +126,39 @@ pub fn resolve(
     Ok((host, plan))
 }
 
-fn start(plan: &Plan, doors: Option<Doors>, sink: Sink) -> Result<supervisor::Outcome, Failure> {
+/// Whoever wants to be told how the service does.
+fn service_manager(host: &Host, plan: &Plan) -> Result<Option<Manager>, Stopped> {
+    let stop = |message: String, hint: Option<&str>| Stopped(fail(super::FAILED, message, hint));
+    let found = Manager::find(&host.env, std::process::id())
+        .map_err(|error| stop(error.to_string(), None))?;
+    let unheard = plan.network.iter().filter(|network| network.shared);
+    let mut unheard = unheard.flat_map(|network| network.publish.first());
+    let loopback = std::net::Ipv4Addr::LOCALHOST.into();
+    if found.is_some() && plan.readiness.is_asked() && unheard.any(|line| !line.admits(loopback)) {
+        let message = "[service] ready: in the bare jail the program is asked from 127.0.0.1, which allow_from turns away";
+        let hint = "add \"127.0.0.1\" to allow_from, or write ready = \"none\"";
+        return Err(stop(message.into(), Some(hint)));
+    }
+    Ok(found)
+}
+
+fn start(
+    plan: &Plan,
+    doors: Option<Doors>,
+    sink: Sink,
+    manager: Option<Manager>,
+) -> Result<supervisor::Outcome, Failure> {
     let watch =
         supervisor::Watch::new().map_err(|errno| Failure::outside("watching signals", errno))?;
     let launched = launch::launch(plan, doors)?;
-    supervisor::supervise(launched, plan, watch, sink)
+    let now = std::time::Instant::now();
+    let service = manager.map(|manager| Service::new(manager, plan.readiness.clone(), now));
+    let beside = Beside {
+        watch,
+        sink,
+        service,
+    };
+    supervisor::supervise(launched, plan, beside)
 }
 
 /// A failed launch; where no namespaced jail can be had at all, that is a refusal with its usual causes.

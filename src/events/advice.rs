@@ -89,3 +89,13 @@ pub fn for_call(syscall: &str, tested: &[(u8, u64)]) -> String {
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
+
+/// Twice the memory.
+pub fn for_memory(bytes: u64) -> String {
+    format!("[resources] memory = \"{}M\"", (bytes >> 20).max(1) * 2)
+}
+
+/// Twice the processes.
+pub fn for_pids(pids: u64) -> String {
+    format!("[resources] pids = {}", pids * 2)
+}

@@ -6,6 +6,7 @@ mod flows;
 mod ledger;
 mod sink;
 mod traffic;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ pub use flows::Flows;
 pub use ledger::{Denial, Ledger, Tally};
 pub use sink::Sink;
 pub use traffic::{Connection, Query, Verdict, Visitor};
+pub use usage::{Hit, Usage};
 
 /// The version of the events' schema.
 pub const SCHEMA: u32 = 1;
@@ -70,6 +72,24 @@ pub enum Event {
     Query(Query),
     /// A visitor was not let in.
     Visitor(Visitor),
+    /// A limit of the jail was hit.
+    Limit {
+        /// What happened.
+        hit: Hit,
+        /// How often, or how much of it, so far.
+        count: u64,
+        /// The limit.
+        limit: Option<u64>,
+        /// The profile line that would give more.
+        allow: String,
+    },
+    /// The program is ready, does not answer any more, or answers again.
+    Service {
+        /// `ready`, `unwell` or `well`.
+        state: &'static str,
+        /// Milliseconds since its start.
+        ms: u64,
+    },
     /// The jail ended.
     Exit {
         /// flowjail's exit code.
@@ -80,6 +100,9 @@ pub enum Event {
         denied: u64,
         /// Lines that are missing from this stream, because they came too fast or nobody read them.
         dropped: u64,
+        /// What it has used; none where it had no cgroup of its own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        usage: Option<Usage>,
     },
 }
 
@@ -106,7 +129,10 @@ impl Event {
                     connection.carry(earlier);
                 }
             }
-            Event::Start { .. } | Event::Exit { .. } => {}
+            Event::Start { .. }
+            | Event::Limit { .. }
+            | Event::Service { .. }
+            | Event::Exit { .. } => {}
         }
     }
 

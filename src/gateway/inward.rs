@@ -122,7 +122,7 @@ async fn introduction(
 
 /// A connection to the program, with the visitor's address as its source, so that the program's logs and limits stay
 /// true. A program that listens on the other family only hears the loopback.
-async fn reach(gateway: &Gateway, visitor: IpAddr, port: u16) -> Result<TcpStream, Reason> {
+pub async fn reach(gateway: &Gateway, visitor: IpAddr, port: u16) -> Result<TcpStream, Reason> {
     let loopback = |v6: bool| match v6 {
         true => IpAddr::from(Ipv6Addr::LOCALHOST),
         false => IpAddr::from(Ipv4Addr::LOCALHOST),

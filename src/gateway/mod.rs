@@ -31,6 +31,7 @@ pub mod odd;
 mod outward;
 pub mod pattern;
 pub mod policy;
+mod probe;
 pub mod reason;
 mod relay;
 mod requests;

@@ -25,7 +25,7 @@ use super::sockets::Sockets;
 use super::stream::settle;
 use super::stub::Rate;
 use super::word::{Missed, Word, beside};
-use super::{coming, control, inward, outward, stub};
+use super::{coming, control, inward, outward, probe, stub};
 use crate::plan::NetworkPlan;
 use crate::sys::channel;
 
@@ -177,6 +177,7 @@ async fn listen_to_supervisor(gateway: &Rc<Gateway>) -> Result<(), Error> {
             Some(&beside::V4) => gateway.sockets.put(false, descriptors),
             Some(&beside::V6) => gateway.sockets.put(true, descriptors),
             Some(&beside::STUB) => start_stub(gateway, descriptors)?,
+            Some(&beside::PROBE) => drop(spawn_local(probe::ask(Rc::clone(gateway)))),
             Some(&beside::END) => {
                 last_words(gateway).await;
                 return Ok(());

@@ -24,6 +24,8 @@ pub enum Word {
     Visitor(Visitor),
     /// The listener that stands in for this address has not come: no descriptor was left for it.
     Lost(SocketAddr),
+    /// The program was asked whether it serves: whether it does.
+    Probed(bool),
     /// What could not be sent before.
     Missed(Missed),
 }
@@ -41,7 +43,11 @@ impl Missed {
     /// Adds what is missing without this word.
     pub fn add(&mut self, word: &Word) {
         let denied = match word {
-            Word::Sockets(..) | Word::Name(..) | Word::Lost(_) | Word::Missed(_) => {
+            Word::Sockets(..)
+            | Word::Name(..)
+            | Word::Lost(_)
+            | Word::Probed(_)
+            | Word::Missed(_) => {
                 return;
             }
             Word::Connection(connection) => connection.verdict != Verdict::Allowed,
@@ -69,6 +75,8 @@ pub mod beside {
     /// Nothing: a connection is about to come to the inner listener; behind it, as text, from where, and where its maker
     /// wanted to go.
     pub const COMING: u8 = b'C';
+    /// Nothing: ask the program whether it serves.
+    pub const PROBE: u8 = b'?';
     /// Nothing: the jail has ended.
     pub const END: u8 = b'E';
 }

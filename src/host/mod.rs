@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bare;
+mod cgroup;
 mod command;
 mod elf;
 mod namespaces;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 
 pub use bare::Bare;
+pub use cgroup::{Cgroup, FILES as LIMIT_FILES, Limits, NoCgroup};
 pub use command::{Command, CommandError};
 pub use namespaces::{NamespaceBlock, probe as probe_namespaces, probe_network};
 pub use observe::{SHARED, Surroundings, observe, surroundings};
@@ -45,8 +47,12 @@ pub struct Host {
     pub bare: Option<Bare>,
     /// How many descriptors this process may be allowed at most (RLIMIT_NOFILE, hard).
     pub open_files: u64,
-    /// The limits of the container that holds flowjail itself.
+    /// What flowjail itself is limited to, by the container, the unit, or whatever holds it.
     pub limits: Limits,
+    /// The cgroup below which limits of the jail can be set.
+    pub cgroup: Result<Cgroup, NoCgroup>,
+    /// The disk of the first directory that is written, where its use is limited.
+    pub disk: Option<(u64, u64)>,
     /// Whether a container holds flowjail itself.
     pub container: bool,
     /// The variable PORT.
@@ -63,17 +69,6 @@ pub struct Host {
     pub variables: BTreeMap<String, String>,
     /// What the paths of the profile are on this host.
     pub paths: BTreeMap<PathBuf, PathFact>,
-}
-
-/// What a container is limited to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of memory.
-    pub memory: Option<u64>,
-    /// Whether CPU time is limited.
-    pub cpus: bool,
-    /// Processes and threads.
-    pub pids: Option<u64>,
 }
 
 /// What the command line asks for beside the profile.

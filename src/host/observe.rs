@@ -8,9 +8,10 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{getegid, geteuid, getgroups};
 
+use super::cgroup::{self, Cgroup, Limits, NoCgroup};
 use super::command::{self, Command, CommandError};
-use super::{Host, Limits, NamespaceBlock, Request, bare, namespaces, paths};
-use crate::profile::{JailKind, Level, Profile, Promise, Template};
+use super::{Host, NamespaceBlock, Request, bare, namespaces, paths};
+use crate::profile::{Io, JailKind, Layer, Level, Profile, Promise, Template};
 use crate::sys::notify;
 
 /// Observes what a plan for this profile and request depends on.
@@ -55,11 +56,12 @@ pub fn observe(profile: &Profile, request: &Request) -> Result<Host, CommandErro
         bare,
         port: port(&env),
         open_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, hard)| hard),
-        limits: if container {
-            limits()
-        } else {
-            Limits::default()
+        limits: match container || asks_limits(profile) {
+            true => cgroup::limits(),
+            false => Limits::default(),
         },
+        cgroup: cgroup(profile),
+        disk: disk(profile, &variables),
         landlock: crate::sys::process::landlock_abi().and_then(|abi| enforced.map(|()| abi)),
         listener: notify::available().and_then(|()| notify::flags_known()),
         memfd_noexec: uid == 0 && Path::new("/proc/sys/vm/memfd_noexec").exists(),
@@ -90,20 +92,24 @@ fn written(
     all.filter_map(there).collect()
 }
 
-/// What the container is limited to, by the files of cgroup v2 or v1.
-fn limits() -> Limits {
-    let first = |files: [&str; 2]| {
-        let read = |file: &&str| std::fs::read_to_string(format!("/sys/fs/cgroup/{file}")).ok();
-        files.iter().find_map(read)
-    };
-    let number = |files| first(files)?.trim().parse::<u64>().ok();
-    let memory = number(["memory.max", "memory/memory.limit_in_bytes"]);
-    // v1 writes a number near 2^63 where there is no limit.
-    let memory = memory.filter(|bytes| *bytes < 1 << 60);
-    let pids = number(["pids.max", "pids/pids.max"]);
-    let quota = first(["cpu.max", "cpu/cpu.cfs_quota_us"]);
-    let cpus = quota.is_some_and(|quota| quota.starts_with(|digit: char| digit.is_ascii_digit()));
-    Limits { memory, cpus, pids }
+fn asks_limits(profile: &Profile) -> bool {
+    profile.resources.concern_a_cgroup() && !profile.layers_off.contains(&Layer::Limits)
+}
+
+/// The cgroup, where a limit is asked for; the disk, where that is limited.
+fn cgroup(profile: &Profile) -> Result<Cgroup, NoCgroup> {
+    match asks_limits(profile) {
+        true => cgroup::look(),
+        false => Err(NoCgroup::NotAsked),
+    }
+}
+
+fn disk(profile: &Profile, variables: &BTreeMap<String, String>) -> Option<(u64, u64)> {
+    if profile.resources.io == Io::default() {
+        return None;
+    }
+    let first = profile.files.write.first()?;
+    cgroup::disk(Path::new(&expand(&first.value.path, variables)?))
 }
 
 /// The caller's environment, as far as it is UTF-8.

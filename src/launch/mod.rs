@@ -15,6 +15,7 @@ use std::rc::Rc;
 
 use nix::errno::Errno;
 
+use crate::layers::limits::Group;
 use crate::plan::{Runner, Step};
 use crate::sys::launch_page::LaunchPage;
 use crate::sys::proc::Proc;
@@ -37,6 +38,8 @@ pub struct Launched {
     pub listener: Option<OwnedFd>,
     /// The gateway; none where the jail has no network of its own.
     pub gateway: Option<GatewayProcess>,
+    /// The jail's cgroup; none where no limit of its own is set.
+    pub group: Option<Group>,
     /// The gateway's pid.
     pub gateway_pid: Option<i32>,
     /// What init and the workload leave behind.

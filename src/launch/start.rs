@@ -1,7 +1,7 @@
 //! The supervisor's part of the launch: fork, maps, and the first execve waiting for its answer.
 #![forbid(unsafe_code)]
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
@@ -16,6 +16,7 @@ use super::recipe::{Recipe, own_instructions};
 use super::unfinished::Unfinished;
 use super::{Failure, Launched, confine, init};
 use crate::gateway::Doors;
+use crate::layers::limits::Group;
 use crate::layers::{caps, ids, mounts};
 use crate::plan::{Plan, Step};
 use crate::profile::Layer;
@@ -33,6 +34,7 @@ pub fn launch(plan: &Plan, doors: Option<Doors>) -> Result<Launched, Failure> {
     process::raise_open_files()
         .map_err(|errno| Failure::outside("raising the limit of descriptors", errno))?;
     let recipe = Recipe::new(plan)?;
+    let group = make_group(&recipe)?;
     supervised(&recipe, Step::OwnNamespace, || {
         if plan.ids.root_start || plan.is_bare() {
             Ok(())
@@ -49,7 +51,7 @@ pub fn launch(plan: &Plan, doors: Option<Doors>) -> Result<Launched, Failure> {
             Ok(Vec::new())
         }
     })?;
-    let forked = fork_init(&recipe)?;
+    let forked = fork_init(&recipe, group.as_ref())?;
     let (pid, pidfd) = match forked {
         Forked::Child => init::run(&recipe, trees),
         Forked::Parent { pid, pidfd } => (pid, pidfd),
@@ -57,11 +59,11 @@ pub fn launch(plan: &Plan, doors: Option<Doors>) -> Result<Launched, Failure> {
     // init shares this process's descriptor table and closes the trees in it.
     std::mem::forget(trees);
     let jail = Unfinished::of(pidfd);
+    if let Some(group) = group.as_ref().filter(|_| plan.joins_leaf()) {
+        supervised(&recipe, Step::JoinLeaf, || group.take_in(pid))?;
+    }
     if !plan.is_bare() {
-        supervised(&recipe, Step::MapIds, || {
-            ids::resume(&plan.ids)?;
-            ids::write_maps(pid, &plan.ids)
-        })?;
+        supervised(&recipe, Step::MapIds, || ids::write_maps(pid, &plan.ids))?;
         recipe.page.announce(|page| page.mapped.store(1, SeqCst));
     }
     // While init builds the root.
@@ -98,6 +100,7 @@ pub fn launch(plan: &Plan, doors: Option<Doors>) -> Result<Launched, Failure> {
         alone: !has_children,
         listener,
         gateway,
+        group,
         page,
         steps,
     })
@@ -118,22 +121,47 @@ fn start_gateway(recipe: &Recipe, doors: Option<Doors>) -> Result<Starting, Fail
     Ok(forked)
 }
 
+/// The jail's cgroup with its limits; none where the plan has none.
+fn make_group(recipe: &Recipe) -> Result<Option<Group>, Failure> {
+    let Some(cgroup) = &recipe.plan.cgroup else {
+        return Ok(None);
+    };
+    let mut group = supervised(recipe, Step::OwnLeaf, || Group::enter(cgroup))?;
+    supervised(recipe, Step::Controllers, || group.enable())?;
+    supervised(recipe, Step::JailLeaf, || group.make())?;
+    for line in &cgroup.writes {
+        supervised(recipe, Step::Cgroup(line.clone()), || group.limit(line))?;
+    }
+    Ok(Some(group))
+}
+
 /// init, in the namespaces of the jail where it has some.
-fn fork_init(recipe: &Recipe) -> Result<Forked, Failure> {
+fn fork_init(recipe: &Recipe, group: Option<&Group>) -> Result<Forked, Failure> {
     let plan = recipe.plan;
+    let fork = |flags: CloneFlags| match group.and_then(Group::jail) {
+        Some(cgroup) => process::fork_into(flags.bits() as u64, cgroup.as_fd()),
+        None => process::fork(flags.bits() as u64),
+    };
     let shared = CloneFlags::CLONE_FILES;
     if plan.is_bare() {
         return supervised(recipe, Step::ForkInit, || {
             // Orphans of the jail come to init, and where that was killed to this process: unless it has children of its
             // own, left by the program that it was before, whose orphans are nobody's business here.
             set_child_subreaper(!recipe.has_children)?;
-            process::fork(shared.bits() as u64)
+            fork(shared)
         });
     }
     let flags = namespaces(plan) | shared;
     supervised(recipe, Step::Namespaces, || {
         ids::assume_owner(&plan.ids)?;
-        process::fork(flags.bits() as u64)
+        let forked = match plan.joins_leaf() {
+            true => process::fork(flags.bits() as u64),
+            false => fork(flags),
+        };
+        if !matches!(forked, Ok(Forked::Child)) {
+            ids::resume(&plan.ids)?;
+        }
+        forked
     })
 }
 

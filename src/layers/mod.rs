@@ -4,6 +4,7 @@
 pub mod caps;
 pub mod ids;
 pub mod landlock;
+pub mod limits;
 pub mod mounts;
 pub mod network;
 pub mod process;

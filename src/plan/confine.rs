@@ -195,6 +195,14 @@ pub fn filters(kind: Kind, network: bool) -> OwnFilters {
     }
 }
 
+/// The supervisor of a jail with a cgroup removes that at the end, and no file beside directories.
+pub fn for_cgroup(supervisor: &mut Policy) {
+    let directory = is(2, u64::MAX, libc::AT_REMOVEDIR as u64);
+    supervisor
+        .allow
+        .extend(rule("unlinkat", vec![vec![directory]]));
+}
+
 /// socket(2) of the two internet families, of these types and protocols.
 fn sockets(kinds: &[(i32, i32)]) -> Option<Rule> {
     let of = |family: i32| {
@@ -268,7 +276,7 @@ pub fn rule(name: &str, when: Vec<Vec<Condition>>) -> Option<Rule> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, filters};
+    use super::{Kind, filters, for_cgroup};
     use crate::filter::{compile, compile_constant};
 
     #[test]
@@ -276,7 +284,9 @@ mod tests {
         let [own, without] = [true, false].map(|network| filters(Kind::Namespaced, network));
         let bare = filters(Kind::Bare, true);
         let all = [own.init, own.supervisor, own.gateway, without.supervisor];
-        for policy in all.into_iter().chain([bare.init, bare.supervisor]) {
+        let mut limited = bare.supervisor.clone();
+        for_cgroup(&mut limited);
+        for policy in all.into_iter().chain([bare.init, bare.supervisor, limited]) {
             let verified = compile(&policy).expect("the program agrees with its policy");
             assert_eq!(compile_constant(&policy).as_ref(), Ok(&verified));
         }

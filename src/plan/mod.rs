@@ -9,10 +9,12 @@ mod confine;
 mod files;
 mod ids;
 mod landlock;
+mod limits;
 mod mounts;
 mod network;
 mod place;
 mod promises;
+mod readiness;
 mod refusal;
 mod resolve;
 mod step;
@@ -33,10 +35,12 @@ pub use bare::{CHANGES, are_one};
 pub use confine::filters as own_filters;
 pub use ids::IdPlan;
 pub use landlock::{Access, DNS, LandlockPlan, LandlockRule};
+pub use limits::{CgroupPlan, CgroupWrite, JAIL_LEAF, OWN_LEAF};
 pub use mounts::{Mount, Tree};
 pub use network::{AddressLine, HostLine, NetworkPlan, PublishLine};
 pub use place::{Kind, published};
 pub use promises::{Holding, PromiseLine};
+pub use readiness::Readiness;
 pub use refusal::{Refusal, Refusals};
 pub use resolve::{filter, refuse_namespaces, refuse_network, resolve};
 pub use step::{Runner, Step};
@@ -65,6 +69,8 @@ pub struct Plan {
     pub publish: Vec<SocketAddr>,
     /// The gateway's policy; none where it has an empty network, or the host's.
     pub network: Option<NetworkPlan>,
+    /// When it counts as ready.
+    pub readiness: Readiness,
     /// Whether it has an empty network namespace.
     pub no_network: bool,
     /// Directories that the program makes for itself before it runs: they are not there yet, and it could.
@@ -78,6 +84,8 @@ pub struct Plan {
     pub mounts: Vec<Mount>,
     /// Its Landlock rules; none where the layer is off or cannot be had.
     pub landlock: Option<LandlockPlan>,
+    /// Its cgroup; none where no limit of its own can be set.
+    pub cgroup: Option<CgroupPlan>,
     /// Its resource limits: name, number of the resource, value.
     pub rlimits: Vec<(&'static str, u32, u64)>,
     /// Its system call filter; none where the layer is off.

@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::place;
 use crate::host::Host;
 use crate::profile::{
-    AddressRule, HostRule, Layer, NetLimits, Network, Profile, Protocol, Proxy, Publish, Sourced,
+    AddressRule, HostRule, Layer, NetLimits, Network, Probe, Profile, Protocol, Proxy, Publish,
+    Sourced,
 };
 
 /// What the gateway goes by.
@@ -40,6 +41,8 @@ pub struct NetworkPlan {
     pub proxy: Option<Proxy>,
     /// What is served.
     pub publish: Vec<PublishLine>,
+    /// How the program at the first of these is asked whether it serves.
+    pub ready: Probe,
     /// Limits of the gateway.
     pub limits: NetLimits,
 }
@@ -152,6 +155,7 @@ pub fn resolve(profile: &Profile, host: &Host) -> Option<NetworkPlan> {
         stubs,
         proxy: net.proxy.clone(),
         publish: publish.collect(),
+        ready: profile.service.ready.clone().unwrap_or(Probe::None),
         limits: net.limits,
     })
 }

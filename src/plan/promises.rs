@@ -4,8 +4,9 @@
 use nix::errno::Errno;
 use serde::Serialize;
 
+use super::limits::judge;
 use super::{CHANGES, Plan};
-use crate::host::{Host, Limits};
+use crate::host::Host;
 use crate::profile::{Layer, Level, Profile, Promise};
 use crate::syscalls::{Compare, Condition, Rule};
 
@@ -356,38 +357,10 @@ fn privilege(parts: &mut Parts, host: &Host, plan: &Plan) {
 }
 
 fn limits(parts: &mut Parts, profile: &Profile, host: &Host, plan: &Plan) {
-    let own = plan.has(Layer::Rlimits) && !plan.is_bare();
-    if let Some(pids) = profile.resources.pids.filter(|_| own) {
-        parts.held.push(format!(
-            "at most {pids} processes and threads (RLIMIT_NPROC)"
-        ));
-    }
-    let Limits { memory, cpus, pids } = host.limits;
-    let own = pids.map(|pids| format!("the container's limit of {pids} processes and threads"));
-    parts.held.extend(own);
-    if host.container && memory.is_some() {
-        let lacks = [
-            (cpus, "CPU", "--cpus 2"),
-            (pids.is_some(), "process", "--pids-limit 128"),
-        ];
-        let lacks = lacks.into_iter().filter(|(there, ..)| !there);
-        let why = |what: &str, flag: &str| {
-            format!("the container has no {what} limit (docker run {flag})")
-        };
-        parts
-            .missing
-            .extend(lacks.map(|(_, what, flag)| why(what, flag)));
-    }
-    match (memory, host.container) {
-        (Some(bytes), _) => parts.held.push(format!(
-            "the container's memory limit of {} MiB",
-            bytes >> 20
-        )),
-        (None, true) => parts
-            .missing
-            .push("the container has no memory limit (docker run --memory 2g)".into()),
-        (None, false) => parts.missing.push("cgroup limits are not built yet".into()),
-    }
+    let nproc = plan.has(Layer::Rlimits) && !plan.is_bare();
+    let judged = judge(profile, host, nproc);
+    parts.held.extend(judged.held);
+    parts.missing.extend(judged.missing);
 }
 
 fn processes(parts: &mut Parts, host: &Host, plan: &Plan) {

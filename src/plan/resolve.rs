@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    FilterPlan, IdPlan, Kind, Plan, Refusal, Refusals, bare, confine, files, ids, landlock, mounts,
-    network, place, promises,
+    CgroupPlan, FilterPlan, IdPlan, Kind, Plan, Refusal, Refusals, bare, confine, files, ids,
+    landlock, limits, mounts, network, place, promises, readiness,
 };
 use crate::filter::{Otherwise, Policy};
 use crate::host::{Host, NamespaceBlock, PathFact};
@@ -37,12 +37,14 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
         }),
     };
     let landlock = landlock::resolve(profile, host, &resolved, &mounts);
+    let cgroup = limits::judge(profile, host, false).cgroup;
+    let network = network::resolve(profile, host);
     let mut plan = Plan {
         profile: profile.name.clone(),
         name: name.to_owned(),
         kind,
         program: host.command.program.clone(),
-        argv: host.command.argv.clone(),
+        argv: argv(profile, host, cgroup.as_ref()),
         env: environment(profile, host),
         cwd: resolved.cwd.clone(),
         publish: profile
@@ -51,7 +53,8 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
             .iter()
             .map(|entry| entry.value.address)
             .collect(),
-        network: network::resolve(profile, host),
+        readiness: readiness::resolve(profile, network.as_ref()),
+        network,
         no_network: !profile.net.enabled,
         makes: resolved.makes.clone(),
         group_files: resolved.group_files.clone(),
@@ -65,8 +68,9 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
         rlimits: if off(profile, Layer::Rlimits) {
             Vec::new()
         } else {
-            rlimits(profile, host)
+            rlimits(profile, host, cgroup.as_ref())
         },
+        cgroup,
         filter: filter(
             profile,
             host.listener.is_ok(),
@@ -78,6 +82,9 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
         notes: Vec::new(),
         ids,
     };
+    if plan.cgroup.is_some() {
+        confine::for_cgroup(&mut plan.own_filters.supervisor);
+    }
     plan.promises = promises::table(profile, host, &plan);
     refusals.extend(promises::refusals(&plan, host));
     plan.notes = notes(profile, host, &plan);
@@ -86,6 +93,15 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
     } else {
         Err(Refusals(refusals))
     }
+}
+
+/// A node is told how large its heap may grow.
+fn argv(profile: &Profile, host: &Host, cgroup: Option<&CgroupPlan>) -> Vec<String> {
+    let mut argv = host.command.argv.clone();
+    if let Some(heap) = limits::heap(profile, host, cgroup) {
+        argv.insert(1.min(argv.len()), heap);
+    }
+    argv
 }
 
 fn off(profile: &Profile, layer: Layer) -> bool {
@@ -187,7 +203,11 @@ fn environment(profile: &Profile, host: &Host) -> Vec<(String, String)> {
     env.into_iter().collect()
 }
 
-fn rlimits(profile: &Profile, host: &Host) -> Vec<(&'static str, u32, u64)> {
+fn rlimits(
+    profile: &Profile,
+    host: &Host,
+    cgroup: Option<&CgroupPlan>,
+) -> Vec<(&'static str, u32, u64)> {
     let bare = place::is_bare(profile);
     let mut limits = vec![("core", libc::RLIMIT_CORE, 0)];
     // Descriptors on their way between processes are counted for the whole user: the bare jail's supervisor, which is
@@ -201,7 +221,9 @@ fn rlimits(profile: &Profile, host: &Host) -> Vec<(&'static str, u32, u64)> {
     limits.extend(files.map(|value| ("nofile", libc::RLIMIT_NOFILE, value)));
     // So are processes: in a user namespace of its own they are the jail's alone, without one everybody's.
     let pids = profile.resources.pids.filter(|_| !bare);
-    limits.extend(pids.map(|value| ("nproc", libc::RLIMIT_NPROC, value)));
+    // The cgroup is to refuse first: it tells of it.
+    let behind = u64::from(cgroup.is_some_and(|cgroup| cgroup.pids.is_some()));
+    limits.extend(pids.map(|value| ("nproc", libc::RLIMIT_NPROC, value + behind)));
     limits
 }
 
@@ -293,9 +315,12 @@ fn notes(profile: &Profile, host: &Host, plan: &Plan) -> Vec<String> {
     if !profile.net.enabled && !profile.net.publish.is_empty() {
         notes.push("warning: nothing is served, since [net] enabled = false".into());
     }
-    let cgroup = profile.resources.memory.is_some() || profile.resources.cpus.is_some();
-    if cgroup {
-        notes.push("resources: memory and cpus are NOT enforced yet (cgroups come later)".into());
+    let unmarked = host.cgroup.as_ref().is_ok_and(|cgroup| !cgroup.marked);
+    if let Some(cgroup) = plan.cgroup.as_ref().filter(|_| unmarked) {
+        notes.push(format!(
+            "cgroup {}: flowjail is alone in it, but it is not marked as handed over; in a unit write Delegate=yes",
+            cgroup.place.display()
+        ));
     }
     if !host.container && host.uid == 0 && plan.ids.uid == ids::PLAIN_ID {
         notes.push(format!(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Mount, Plan};
+use super::{CgroupWrite, Mount, Plan};
 use crate::profile::Layer;
 
 /// Which process carries a step out.
@@ -27,6 +27,14 @@ pub enum Runner {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
+    /// flowjail moves to a leaf of its cgroup, alone.
+    OwnLeaf,
+    /// The controllers, for the cgroups below.
+    Controllers,
+    /// The jail's cgroup.
+    JailLeaf,
+    /// One limit of the whole jail.
+    Cgroup(CgroupWrite),
     /// Clone the trees that the jail's root is made of, as root, where init could not reach them.
     OpenTrees,
     /// The supervisor's own user namespace, for a start as an ordinary user.
@@ -41,6 +49,8 @@ pub enum Step {
     Namespaces,
     /// clone3 without any, for the bare jail.
     ForkInit,
+    /// init, which waits for its id maps, is moved into the jail's cgroup.
+    JoinLeaf,
     /// Write the id maps.
     MapIds,
     /// Wait until they are written.
@@ -112,6 +122,13 @@ impl Plan {
                 steps.push(step);
             }
         };
+        if let Some(cgroup) = &self.cgroup {
+            when(true, Step::OwnLeaf);
+            when(true, Step::Controllers);
+            when(true, Step::JailLeaf);
+            let writes = cgroup.writes.iter();
+            writes.for_each(|line| when(true, Step::Cgroup(line.clone())));
+        }
         let network = self.network.is_some();
         when(!self.ids.root_start && !self.is_bare(), Step::OwnNamespace);
         when(network, Step::ForkGateway);
@@ -122,6 +139,7 @@ impl Plan {
         when(bare, Step::ForkInit);
         when(bare, Step::WatchSupervisor);
         when(!bare, Step::Namespaces);
+        when(self.joins_leaf(), Step::JoinLeaf);
         when(!bare, Step::MapIds);
         when(!bare, Step::Tie);
         when(!bare, Step::AwaitMaps);
@@ -161,6 +179,12 @@ impl Plan {
         steps
     }
 
+    /// Whether init is moved into the jail's cgroup, instead of being made there: a start as root makes it with the
+    /// workload's effective uid, which may not write there.
+    pub fn joins_leaf(&self) -> bool {
+        self.cgroup.is_some() && self.ids.root_start && !self.is_bare()
+    }
+
     /// Whether executable memfds are refused in the jail's pid namespace.
     pub fn memfd_noexec(&self) -> bool {
         self.ids.memfd_noexec && self.has(Layer::Pid)
@@ -172,12 +196,17 @@ impl Step {
     pub fn runner(&self) -> Runner {
         match self {
             Step::ConfineGateway => Runner::Gateway,
-            Step::OpenTrees
+            Step::OwnLeaf
+            | Step::Controllers
+            | Step::JailLeaf
+            | Step::Cgroup(_)
+            | Step::OpenTrees
             | Step::OwnNamespace
             | Step::ForkGateway
             | Step::Network
             | Step::Namespaces
             | Step::ForkInit
+            | Step::JoinLeaf
             | Step::MapIds
             | Step::MemfdNoexec
             | Step::ConfineSupervisor => Runner::Supervisor,
@@ -202,6 +231,12 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         let text = match self {
+            Step::OwnLeaf => "move flowjail to a leaf of its cgroup",
+            Step::Controllers => "enable the controllers below its cgroup",
+            Step::JailLeaf => "make the jail's cgroup",
+            Step::Cgroup(line) => {
+                return write!(out, "limit the jail: {} = {}", line.file, line.value);
+            }
             Step::OpenTrees | Step::OpenTreesInside => "clone the trees of the new root",
             Step::OwnNamespace => "make the supervisor's own user namespace",
             Step::ForkGateway => "fork the gateway",
@@ -209,6 +244,7 @@ impl fmt::Display for Step {
             Step::ConfineGateway => "confine the gateway",
             Step::Namespaces => "make the namespaces",
             Step::ForkInit => "fork init",
+            Step::JoinLeaf => "move init into the jail's cgroup",
             Step::MapIds => "map the ids",
             Step::Tie => "die with the supervisor",
             Step::WatchSupervisor => "watch the supervisor, adopt orphans",

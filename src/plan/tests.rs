@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 
 use super::{Holding, Mount, Plan, Refusals, Step, resolve};
-use crate::host::{Command, Host, NamespaceBlock, PathFact, PathKind};
+use crate::host::{Command, Host, NamespaceBlock, NoCgroup, PathFact, PathKind};
 use crate::profile::{Level, Overlay, Profile, Promise};
 
 fn fact(path: &str, kind: PathKind, owner: u32) -> PathFact {
@@ -55,6 +55,8 @@ fn host() -> Host {
         memfd_noexec: false,
         bare: None,
         limits: Default::default(),
+        cgroup: Err(NoCgroup::NotAsked),
+        disk: None,
         open_files: 1 << 20,
         container: false,
         port: None,

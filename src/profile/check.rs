@@ -10,8 +10,8 @@ use super::problem::Place;
 use super::report::{Report, nearest};
 use super::template::BUILT_IN_VARIABLES;
 use super::types::{
-    ByteSize, Environment, Files, JailKind, Level, Part, Profile, Promise, Resources, Sourced,
-    Template, UserChoice,
+    ByteSize, Environment, Files, JailKind, Level, Part, Profile, Promise, Sourced, Template,
+    UserChoice,
 };
 
 /// `files.tmp.size` where no profile says another.
@@ -41,12 +41,8 @@ pub fn check(
         files: files(&merged),
         programs: sourced(&merged.programs),
         net: net(&merged),
-        resources: Resources {
-            memory: merged.memory,
-            cpus: merged.cpus,
-            pids: merged.pids,
-            open_files: merged.open_files,
-        },
+        resources: merged.resources,
+        service: merged.service.clone(),
         env: Environment {
             pass: sourced(&merged.pass),
             set: values(&merged.set),

@@ -10,6 +10,8 @@ use super::net::{AddressRule, HostRule, Proxy, Publish};
 use super::problem::{Place, Source};
 use super::reader::{Fields, Node};
 use super::report::Report;
+use super::resources::Resources;
+use super::service::Service;
 use super::types::{
     Answer, ByteSize, JailKind, Layer, Level, Promise, ReadPath, Sourced, Template, UserChoice,
     WritePath,
@@ -83,14 +85,10 @@ pub struct Fragment {
     pub limits: Limits,
     /// `net.hosts`.
     pub hosts: BTreeMap<String, Item<IpAddr>>,
-    /// `resources.memory`.
-    pub memory: Option<ByteSize>,
-    /// `resources.cpus`.
-    pub cpus: Option<f64>,
-    /// `resources.pids`.
-    pub pids: Option<u64>,
-    /// `resources.open_files`.
-    pub open_files: Option<u64>,
+    /// `[resources]`.
+    pub resources: Resources,
+    /// `[service]`.
+    pub service: Service,
     /// `env.pass`.
     pub pass: Vec<Item<String>>,
     /// `env.set`.
@@ -119,7 +117,7 @@ pub struct Limits {
 }
 
 /// The keys of a fragment; a file has those of [`HEADER`] beside them.
-pub const BODY: [&str; 14] = [
+pub const BODY: [&str; 15] = [
     "jail",
     "features",
     "params",
@@ -129,6 +127,7 @@ pub const BODY: [&str; 14] = [
     "exec",
     "net",
     "resources",
+    "service",
     "env",
     "promises",
     "layers",

@@ -27,7 +27,7 @@ pub const LEVELS: [(&str, Level); 3] = [
 ];
 
 /// Layers by their profile keys.
-pub const LAYERS: [(&str, Layer); 14] = [
+pub const LAYERS: [(&str, Layer); 15] = [
     ("pid", Layer::Pid),
     ("ipc", Layer::Ipc),
     ("uts", Layer::Uts),
@@ -40,6 +40,7 @@ pub const LAYERS: [(&str, Layer); 14] = [
     ("seccomp", Layer::Seccomp),
     ("exec", Layer::Exec),
     ("rlimits", Layer::Rlimits),
+    ("limits", Layer::Limits),
     ("env", Layer::Env),
     ("fds", Layer::Fds),
 ];

@@ -43,10 +43,8 @@ impl Fragment {
         replace_each(&mut self.limits.counts, later.limits.counts);
         replace_each(&mut self.limits.times, later.limits.times);
         self.hosts.extend(later.hosts);
-        replace(&mut self.memory, later.memory);
-        replace(&mut self.cpus, later.cpus);
-        replace(&mut self.pids, later.pids);
-        replace(&mut self.open_files, later.open_files);
+        self.resources.absorb(later.resources);
+        self.service.absorb(later.service);
         self.set
             .retain(|name, _| !later.pass.iter().any(|item| item.value == *name));
         self.pass
@@ -145,12 +143,7 @@ impl Fragment {
             List::Limits => self.limits.take(key),
             List::Pass => drop_key(&mut self.pass, key, String::clone),
             List::Set => self.set.remove(key).is_some(),
-            List::Resources => match key {
-                "memory" => self.memory.take().is_some(),
-                "cpus" => self.cpus.take().is_some(),
-                "pids" => self.pids.take().is_some(),
-                _ => self.open_files.take().is_some(),
-            },
+            List::Resources => self.resources.take(key),
             List::Syscalls => {
                 let allowed = drop_key(&mut self.syscalls, key, |rule| rule.syscall.to_owned());
                 drop_key(&mut self.answers, key, |answer| {

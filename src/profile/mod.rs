@@ -25,8 +25,10 @@ mod problem;
 mod reader;
 mod removal;
 mod report;
+mod resources;
 mod rules;
 mod sections;
+mod service;
 mod template;
 mod types;
 mod value;
@@ -48,8 +50,10 @@ pub use net::{
 };
 pub use overlay::Overlay;
 pub use problem::{Place, Problem, Problems, Source, SourceKind};
+pub use resources::{Io, Reserve, Resources};
+pub use service::{Probe, START_LIMIT, Service};
 pub use template::BUILT_IN_VARIABLES;
 pub use types::{
     Answer, ByteSize, Environment, Files, HostPort, JailKind, Layer, Level, Part, Profile, Promise,
-    ReadPath, Resources, Sourced, Template, UserChoice, WritePath,
+    ReadPath, Sourced, Template, UserChoice, WritePath,
 };

@@ -5,7 +5,7 @@ use super::file::Item;
 use super::problem::Place;
 use super::reader::{Fields, Node};
 use super::report::{Flaw, Report};
-use super::{address, host, hosts, leaf, rules, template};
+use super::{address, host, hosts, leaf, resources, rules, template};
 
 /// The lists that something can be removed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,7 +141,7 @@ fn keys(list: List, text: &str, place: &Place) -> Result<Vec<String>, Flaw> {
                 .collect());
         }
         List::Resources => {
-            let names = ["memory", "cpus", "pids", "open_files"].map(|name| (name, name));
+            let names = resources::KEYS.map(|name| (name, name));
             leaf::word(text, &names)?.to_owned()
         }
         List::Syscalls => return rules::names(text),

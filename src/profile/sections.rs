@@ -8,9 +8,10 @@ use std::net::IpAddr;
 use super::file::{Fragment, Item};
 use super::reader::{Fields, Line, Node};
 use super::report::{Flaw, Report};
+use super::resources::size;
 use super::types::{Part, ReadPath, Template, UserChoice, WritePath};
 use super::value::Kind;
-use super::{hosts, leaf, removal, rules, template};
+use super::{hosts, leaf, removal, resources, rules, service, template};
 
 /// Reads one section into a fragment.
 type Section = fn(&Node<'_>, &mut Fragment, &mut Report);
@@ -43,11 +44,12 @@ pub fn read(fields: &Fields<'_>, report: &mut Report) -> Fragment {
         let fields = node.table(&["user"], report);
         fragment.user = fields.get("user").and_then(|node| user(&node, report));
     }
-    let sections: [(&str, Section); 8] = [
+    let sections: [(&str, Section); 9] = [
         ("files", files),
         ("exec", exec),
         ("net", hosts::net),
-        ("resources", resources),
+        ("resources", read_resources),
+        ("service", read_service),
         ("env", env),
         ("promises", promises),
         ("layers", layers),
@@ -244,52 +246,12 @@ fn exec(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
     }
 }
 
-fn size(node: &Node<'_>, report: &mut Report) -> Option<super::types::ByteSize> {
-    if let Kind::Integer(_) | Kind::Float(_) = node.value.kind {
-        let flaw = Flaw::new(
-            "a size without a unit",
-            "write a number and K, M, G or T, as in \"512M\"",
-        );
-        return report.keep(&node.place(), Err(flaw));
-    }
-    let text = node.text(report)?;
-    report.keep(&node.place(), leaf::size(&text))
+fn read_resources(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
+    out.resources = resources::read(node, report);
 }
 
-fn resources(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
-    let fields = node.table(&["memory", "cpus", "pids", "open_files"], report);
-    out.memory = fields.get("memory").and_then(|node| size(&node, report));
-    out.cpus = fields.get("cpus").and_then(|node| cpus(&node, report));
-    out.pids = fields
-        .get("pids")
-        .and_then(|node| node.whole(1..=4_194_304, report));
-    out.open_files = fields
-        .get("open_files")
-        .and_then(|node| node.whole(16..=1_073_741_816, report));
-}
-
-fn cpus(node: &Node<'_>, report: &mut Report) -> Option<f64> {
-    let number = match node.value.kind {
-        Kind::Integer(number) => number as f64,
-        Kind::Float(number) => number,
-        _ => {
-            report.hinted(
-                &node.place(),
-                "not a number of CPUs",
-                "write a number, as in 2 or 1.5",
-            );
-            return None;
-        }
-    };
-    if number.is_finite() && (0.01..=8192.0).contains(&number) {
-        return Some(number);
-    }
-    report.hinted(
-        &node.place(),
-        "not between 0.01 and 8192",
-        "write a number, as in 2 or 1.5",
-    );
-    None
+fn read_service(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
+    out.service = service::read(node, report);
 }
 
 fn env(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {

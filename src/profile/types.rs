@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::net::Net;
+use super::resources::Resources;
+use super::service::Service;
 use crate::syscalls::Rule;
 
 /// A profile after parsing, inheritance and checks; what `plan::resolve` reads.
@@ -31,6 +33,8 @@ pub struct Profile {
     pub net: Net,
     /// Memory, CPU and process limits.
     pub resources: Resources,
+    /// What a service manager is told.
+    pub service: Service,
     /// The workload's environment.
     pub env: Environment,
     /// How binding each promise is; all eight are there.
@@ -142,19 +146,6 @@ pub struct HostPort {
     pub port: u16,
 }
 
-/// `[resources]`; each `None` means no limit of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Resources {
-    /// Bytes of memory of the whole jail (cgroup v2; not held yet).
-    pub memory: Option<ByteSize>,
-    /// CPUs, as a number like 1.5 (cgroup v2; not held yet).
-    pub cpus: Option<f64>,
-    /// Processes and threads; RLIMIT_NPROC of the jail's own user namespace.
-    pub pids: Option<u64>,
-    /// Open descriptors per process (RLIMIT_NOFILE). Default: the host's hard limit.
-    pub open_files: Option<u64>,
-}
-
 /// `[env]`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Environment {
@@ -229,6 +220,8 @@ pub enum Layer {
     Exec,
     /// Resource limits of the process.
     Rlimits,
+    /// Limits of the whole jail, by a cgroup of its own.
+    Limits,
     /// The environment allow-list.
     Env,
     /// Only descriptors 0, 1 and 2.

@@ -31,6 +31,8 @@ pub struct Line {
     names: BTreeMap<IpAddr, (String, Vec<u16>)>,
     stand_ins: BTreeSet<SocketAddr>,
     flows: Flows,
+    /// What the last question to the program came to, until it is taken.
+    probed: Option<bool>,
     /// What the world, or the program itself, has to answer for.
     failures: Ledger,
 }
@@ -68,6 +70,7 @@ impl Line {
             names: BTreeMap::new(),
             stand_ins: BTreeSet::new(),
             flows: Flows::default(),
+            probed: None,
             failures: Ledger::default(),
         }
     }
@@ -80,6 +83,16 @@ impl Line {
     /// Readable when the gateway has ended.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.process.pidfd.as_fd()
+    }
+
+    /// Has the program asked whether it serves; says whether the gateway was told to.
+    pub fn probe(&self) -> bool {
+        channel::send(&self.process.channel, &[beside::PROBE], &[]).is_ok()
+    }
+
+    /// What came of the last question, once.
+    pub fn probed(&mut self) -> Option<bool> {
+        self.probed.take()
     }
 
     /// Takes what the gateway has said: true where there may be more.
@@ -134,6 +147,7 @@ impl Line {
             Word::Lost(address) => {
                 self.stand_ins.remove(&address);
             }
+            Word::Probed(well) => self.probed = Some(well),
             Word::Missed(missed) => {
                 ledger.miss(missed.denied);
                 sink.skip(missed.lines);

@@ -88,6 +88,11 @@ impl Watch {
         Ok(())
     }
 
+    /// Whether the jail has been told to end.
+    pub fn ends(&self) -> bool {
+        self.kill_at.is_some()
+    }
+
     /// Kills the jail when the grace period is over.
     pub fn enforce_grace(&self, init: &OwnedFd) -> Result<(), Errno> {
         if self.kill_at.is_some_and(|at| at <= Instant::now()) {

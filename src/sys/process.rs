@@ -1,6 +1,9 @@
 //! Processes: making them, their credentials' odd corners, signals by pidfd, descriptor tables.
 
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -27,20 +30,32 @@ pub enum Forked {
 /// # Errors
 /// ENOSPC: a limit of user namespaces. EPERM: forbidden.
 pub fn fork(flags: u64) -> Result<Forked, Errno> {
-    match fork_by_clone3(flags) {
+    match fork_by_clone3(flags, None) {
         // A container's filter hides it, since its flags lie in memory.
         Err(Errno::ENOSYS) => fork_by_clone(flags),
         forked => forked,
     }
 }
 
-fn fork_by_clone3(flags: u64) -> Result<Forked, Errno> {
+/// The same into a cgroup, by its directory (CLONE_INTO_CGROUP, Linux 5.7). EBUSY: it hands controllers on.
+pub fn fork_into(flags: u64, cgroup: BorrowedFd<'_>) -> Result<Forked, Errno> {
+    fork_by_clone3(flags, Some(cgroup))
+}
+
+/// linux/sched.h; libc's constant overflows its type.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+fn fork_by_clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked, Errno> {
     let mut pidfd: RawFd = -1;
     // SAFETY: clone_args is plain data for which all zeros is valid.
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
     arguments.flags = flags | libc::CLONE_PIDFD as u64;
     arguments.pidfd = &raw mut pidfd as u64;
     arguments.exit_signal = libc::SIGCHLD as u64;
+    if let Some(cgroup) = cgroup {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = cgroup.as_raw_fd() as u64;
+    }
     // SAFETY: without CLONE_VM the child has its own copy of memory and stack, as after fork(2); the callers
     // keep the process single-threaded, so no lock is held in the child.
     let pid = check(unsafe {
@@ -284,6 +299,24 @@ pub fn landlock_abi() -> Result<i32, Errno> {
         )
     })?;
     Ok(abi as i32)
+}
+
+/// An extended attribute of a file (getxattr(2)); none where there is no such attribute, or it is longer than 64 bytes.
+pub fn attribute(place: &Path, name: &str) -> Option<Vec<u8>> {
+    let place = CString::new(place.as_os_str().as_bytes()).ok()?;
+    let name = CString::new(name).ok()?;
+    let mut room = [0u8; 64];
+    // SAFETY: both names end with NUL and the kernel writes at most the length of room; all live across the call.
+    let length = unsafe {
+        libc::getxattr(
+            place.as_ptr(),
+            name.as_ptr(),
+            room.as_mut_ptr().cast(),
+            room.len(),
+        )
+    };
+    let length = usize::try_from(length).ok()?;
+    room.get(..length).map(<[u8]>::to_vec)
 }
 
 /// Fills the bytes from the kernel's generator (getrandom(2), Linux 3.17), which blocks only while the machine boots.

@@ -35,6 +35,7 @@ fn plan(hosts: Vec<HostLine>) -> NetworkPlan {
         ndots: 1,
         stubs: Vec::new(),
         proxy: None,
+        ready: crate::profile::Probe::None,
         publish: Vec::new(),
         limits: NetLimits::default(),
     }

@@ -5,7 +5,7 @@ use nix::errno::Errno;
 
 use super::{Holding, PromiseLine, key, network_hints};
 use crate::host::Host;
-use crate::plan::{Plan, Refusal};
+use crate::plan::{Plan, Refusal, limits};
 use crate::profile::{Level, Promise};
 
 /// What is required and not held.
@@ -35,7 +35,7 @@ fn need(promise: Promise, bare: bool) -> &'static str {
         Promise::NativeCode => "noexec mounts and a read-only /proc",
         Promise::Egress | Promise::Ingress => "an own network namespace",
         Promise::Privilege => "a user namespace, empty capability sets and no_new_privs",
-        Promise::Limits => "cgroup v2",
+        Promise::Limits => "limits of memory, CPU and processes (cgroup v2)",
         Promise::Processes => "pid and ipc namespaces and Landlock scopes",
     }
 }
@@ -59,6 +59,9 @@ fn hints(promise: Promise, why: &str, host: &Host, bare: bool) -> Vec<String> {
     }
     if let (Promise::Egress | Promise::Ingress, Err(errno), false) = (promise, host.network, bare) {
         hints.extend(network_hints(errno));
+    }
+    if promise == Promise::Limits {
+        hints.extend(limits::hints(host, why));
     }
     let key = key(&promise);
     hints.push(format!(

@@ -1,0 +1,418 @@
+//! Limits of the whole jail: a cgroup of its own where one can be had, and what the surroundings limit anyway.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::host::{Host, Limits, NoCgroup};
+use crate::profile::{Io, Layer, Profile, Resources};
+
+/// The cgroup of the jail, below flowjail's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CgroupPlan {
+    /// The directory of the cgroup that flowjail was started in.
+    pub place: PathBuf,
+    /// Controllers that are handed on.
+    pub controllers: Vec<&'static str>,
+    /// What is written for the jail, in order.
+    pub writes: Vec<CgroupWrite>,
+    /// Bytes of memory that it may use.
+    pub memory: Option<u64>,
+    /// Processes and threads that it may have.
+    pub pids: Option<u64>,
+}
+
+/// One file of the jail's cgroup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CgroupWrite {
+    /// Its name.
+    pub file: &'static str,
+    /// What is written.
+    pub value: String,
+}
+
+/// The cgroup that flowjail itself moves to, so that controllers can be enabled above it.
+pub const OWN_LEAF: &str = "flowjail-own";
+
+/// The cgroup of the jail.
+pub const JAIL_LEAF: &str = "flowjail-jail";
+
+/// What holds the limits, what is missing, and what would mend that.
+#[derive(Debug, Default)]
+pub struct Judgement {
+    /// The cgroup, where one is made.
+    pub cgroup: Option<CgroupPlan>,
+    /// Limits that are held, as the reader sees them.
+    pub held: Vec<String>,
+    /// What is not.
+    pub missing: Vec<String>,
+}
+
+/// A line of the profile, and the file that holds it.
+struct Want {
+    file: &'static str,
+    value: String,
+    text: String,
+}
+
+/// Judges what the profile asks for against the host. `nproc`: the processes are bounded by RLIMIT_NPROC, too.
+pub fn judge(profile: &Profile, host: &Host, nproc: bool) -> Judgement {
+    let mut judgement = Judgement::default();
+    let off = profile.layers_off.contains(&Layer::Limits);
+    let resources = profile.resources;
+    let wants = wants(&resources, host);
+    let mut writes = Vec::new();
+    let mut refused = Vec::new();
+    for want in wants {
+        match lacking(host, &want, off) {
+            None => {
+                judgement
+                    .held
+                    .extend((!want.text.is_empty()).then_some(want.text));
+                writes.push(CgroupWrite {
+                    file: want.file,
+                    value: want.value,
+                });
+            }
+            // No swap to be limited.
+            Some(_) if want.file == "memory.swap.max" && !swaps(host) => {}
+            Some(why) => refused.push((want.file, why)),
+        }
+    }
+    let has = |file: &str| writes.iter().any(|write: &CgroupWrite| write.file == file);
+    bound(&mut judgement, profile, host, &has, &mut refused, nproc);
+    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
+    for (file, why) in refused {
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, files)) => files.push(file),
+            None => reasons.push((why, vec![file])),
+        }
+    }
+    let texts = reasons
+        .iter()
+        .map(|(why, files)| format!("no {}: {why}", files.join(", ")));
+    judgement.missing.extend(texts);
+    if resources.io != Io::default() && host.disk.is_none() {
+        judgement.missing.push(
+            "io: the written directory lies on no disk of its own (tmpfs, overlay, btrfs)".into(),
+        );
+    }
+    judgement.cgroup = plan(writes, host, &resources);
+    judgement
+}
+
+fn plan(writes: Vec<CgroupWrite>, host: &Host, resources: &Resources) -> Option<CgroupPlan> {
+    let cgroup = host.cgroup.as_ref().ok()?;
+    let mut controllers: Vec<&'static str> = Vec::new();
+    for write in &writes {
+        let controller = controller(write.file);
+        if !controllers.contains(&controller) {
+            controllers.push(controller);
+        }
+    }
+    let has = |file: &str| writes.iter().any(|write| write.file == file);
+    let (memory, pids) = (has("memory.max"), has("pids.max"));
+    (!writes.is_empty()).then(|| CgroupPlan {
+        place: cgroup.place.clone(),
+        controllers,
+        memory: resources.memory.map(|size| size.0).filter(|_| memory),
+        pids: resources.pids.filter(|_| pids),
+        writes,
+    })
+}
+
+/// Memory, CPU and processes, each bounded by the jail's own cgroup, by the surroundings, or by nothing.
+fn bound(
+    out: &mut Judgement,
+    profile: &Profile,
+    host: &Host,
+    has: &impl Fn(&str) -> bool,
+    refused: &mut Vec<(&'static str, String)>,
+    nproc: bool,
+) {
+    let Limits { memory, cpus, pids } = host.limits;
+    let asked = &profile.resources;
+    let holder = if host.container {
+        "the container's"
+    } else {
+        "the surrounding"
+    };
+    let wanted = asked.memory.map(|size| size.0 as f64);
+    let dimensions = [
+        (
+            "memory.max",
+            wanted,
+            memory.map(|bytes| bytes as f64),
+            "memory",
+            false,
+        ),
+        ("cpu.max", asked.cpus, cpus, "CPU", false),
+        (
+            "pids.max",
+            asked.pids.map(|pids| pids as f64),
+            pids.map(|pids| pids as f64),
+            "process",
+            nproc,
+        ),
+    ];
+    for (file, wanted, around, what, otherwise) in dimensions {
+        if has(file) {
+            continue;
+        }
+        let tight = around.filter(|around| wanted.is_none_or(|wanted| *around <= wanted));
+        if let Some(around) = tight {
+            out.held
+                .push(format!("{holder} {what} limit of {}", amount(file, around)));
+            refused.retain(|(refused, _)| *refused != file);
+        } else if let Some(wanted) = wanted.filter(|_| otherwise) {
+            out.held.push(format!(
+                "at most {wanted} processes and threads (RLIMIT_NPROC)"
+            ));
+            refused.retain(|(refused, _)| *refused != file);
+        } else if let Some(around) = around {
+            let wanted = wanted.map_or(String::new(), |wanted| amount(file, wanted));
+            out.missing.push(format!(
+                "{holder} {what} limit of {} is above the profile's {wanted}",
+                amount(file, around)
+            ));
+            refused.retain(|(refused, _)| *refused != file);
+        } else if host.container {
+            let flag = ask_docker(file);
+            out.missing.push(format!(
+                "the container has no {what} limit (docker run {flag})"
+            ));
+            refused.retain(|(refused, _)| *refused != file);
+        } else if wanted.is_none() {
+            out.missing.push(format!(
+                "no {what} limit is asked for ({} under [resources])",
+                ask_profile(file)
+            ));
+        }
+    }
+}
+
+fn ask_docker(file: &str) -> &'static str {
+    match file {
+        "memory.max" => "--memory 2g",
+        "cpu.max" => "--cpus 2",
+        _ => "--pids-limit 128",
+    }
+}
+
+fn ask_profile(file: &str) -> &'static str {
+    match file {
+        "memory.max" => "memory = \"2G\"",
+        "cpu.max" => "cpus = 2",
+        _ => "pids = 128",
+    }
+}
+
+fn amount(file: &str, number: f64) -> String {
+    match file {
+        "memory.max" => format!("{} MiB", number as u64 >> 20),
+        "cpu.max" => format!("{number} CPUs"),
+        _ => format!("{number} processes and threads"),
+    }
+}
+
+/// What the profile asks for, in the order in which it is written.
+fn wants(asked: &Resources, host: &Host) -> Vec<Want> {
+    let mut all = Vec::new();
+    let mut want = |file, value: Option<String>, text: String| {
+        all.extend(value.map(|value| Want { file, value, text }));
+    };
+    let mib = |size: Option<crate::profile::ByteSize>| size.map_or(0, |size| size.0 >> 20);
+    let bytes = |size: Option<crate::profile::ByteSize>| size.map(|size| size.0.to_string());
+    let low = asked.reserve.memory;
+    want(
+        "memory.low",
+        bytes(low),
+        format!("{} MiB of memory kept for it", mib(low)),
+    );
+    let high = asked.memory_high;
+    want(
+        "memory.high",
+        bytes(high),
+        format!("slowed down above {} MiB", mib(high)),
+    );
+    let max = asked.memory;
+    want("memory.max", bytes(max), format!("memory {} MiB", mib(max)));
+    let swap = match (asked.swap, max) {
+        (None, Some(_)) | (Some(None), _) => Some("0".to_owned()),
+        (Some(size), _) => bytes(size),
+        (None, None) => None,
+    };
+    let swap_text = match asked.swap.flatten() {
+        None => "no swap".into(),
+        size => format!("swap {} MiB", mib(size)),
+    };
+    want("memory.swap.max", swap, swap_text);
+    let group = max.is_some() && asked.oom_group != Some(false);
+    want("memory.oom.group", group.then(|| "1".into()), String::new());
+    let weight = asked.cpu_weight.or(asked.reserve.cpus.map(weight));
+    let weight_text = weight.map_or(String::new(), |weight| format!("CPU weight {weight}"));
+    want(
+        "cpu.weight",
+        weight.map(|weight| weight.to_string()),
+        weight_text,
+    );
+    let quota = |cpus: f64| format!("{} {PERIOD}", (cpus * PERIOD).round().max(1000.0));
+    let cpus_text = asked
+        .cpus
+        .map_or(String::new(), |cpus| amount("cpu.max", cpus));
+    want("cpu.max", asked.cpus.map(quota), cpus_text);
+    let pids_text = asked
+        .pids
+        .map_or(String::new(), |pids| amount("pids.max", pids as f64));
+    want(
+        "pids.max",
+        asked.pids.map(|pids| pids.to_string()),
+        pids_text,
+    );
+    if let Some((major, minor)) = host.disk {
+        let text = "reading and writing of its disk".into();
+        want(
+            "io.max",
+            io(&asked.io).map(|rates| format!("{major}:{minor}{rates}")),
+            text,
+        );
+    }
+    all
+}
+
+/// Microseconds in which `cpus` times as many may be used (`cpu.max`; the kernel's own default).
+const PERIOD: f64 = 100_000.0;
+
+/// One CPU reserved is the weight that everyone has by default.
+fn weight(cpus: f64) -> u64 {
+    (cpus * 100.0).round().clamp(1.0, 10_000.0) as u64
+}
+
+fn io(io: &Io) -> Option<String> {
+    let sizes = [("rbps", io.read), ("wbps", io.write)];
+    let sizes = sizes.map(|(key, size)| (key, size.map(|size| size.0)));
+    let all = sizes
+        .into_iter()
+        .chain([("riops", io.read_ops), ("wiops", io.write_ops)]);
+    let said = all.filter_map(|(key, number)| Some(format!(" {key}={}", number?)));
+    let said: String = said.collect();
+    (!said.is_empty()).then_some(said)
+}
+
+fn controller(file: &'static str) -> &'static str {
+    file.split('.').next().unwrap_or(file)
+}
+
+fn swaps(host: &Host) -> bool {
+    host.cgroup.as_ref().is_ok_and(|cgroup| cgroup.swap)
+}
+
+/// Why a limit cannot be set here; none where it can.
+fn lacking(host: &Host, want: &Want, off: bool) -> Option<String> {
+    if off {
+        return Some("layer `limits` is off".into());
+    }
+    let cgroup = match &host.cgroup {
+        Ok(cgroup) => cgroup,
+        Err(why) => return Some(why.to_string()),
+    };
+    let controller = controller(want.file);
+    if !cgroup.controllers.contains(controller) {
+        return Some(format!(
+            "the controller `{controller}` is not handed on to {}",
+            cgroup.place.display()
+        ));
+    }
+    (!cgroup.files.contains(want.file)).then(|| "this kernel has no such file".into())
+}
+
+/// What would give limits.
+pub fn hints(host: &Host, missing: &str) -> Vec<String> {
+    let surroundings = match host.container {
+        true => {
+            "let the container set them: docker run --memory 2g --cpus 2 --pids-limit 128, or resources.limits of a pod"
+        }
+        false => "let the unit set them: MemoryMax=2G, CPUQuota=200%, TasksMax=128",
+    };
+    let handed_on = "in a unit write Delegate=yes, and start flowjail itself by ExecStart=";
+    let mut hints: Vec<String> = Vec::new();
+    match &host.cgroup {
+        Ok(_) if missing.contains("is not handed on") => hints.push(
+            "hand the controller on: Delegate=cpu io memory pids in the unit (for a user's services in a drop-in of user@.service)".into(),
+        ),
+        Ok(_) | Err(NoCgroup::NotAsked) => {}
+        Err(NoCgroup::Crowded { .. }) if !host.container => {
+            let user = if host.uid == 0 { "" } else { "--user " };
+            hints.push(format!("give it a cgroup of its own: systemd-run {user}--scope -p Delegate=yes flowjail run ..."));
+            hints.push(handed_on.into());
+        }
+        Err(NoCgroup::NotMounted { v1: true }) if !host.container => {
+            hints.push("boot with systemd.unified_cgroup_hierarchy=1".into());
+            hints.push(surroundings.into());
+        }
+        Err(NoCgroup::Denied(..)) if !host.container => hints.push(handed_on.into()),
+        Err(NoCgroup::ReadOnly(_)) if !host.container => {
+            hints.push("in a unit remove ProtectControlGroups=, and write Delegate=yes".into());
+            hints.push(surroundings.into());
+        }
+        Err(_) => hints.push(surroundings.into()),
+    }
+    hints
+}
+
+impl fmt::Display for NoCgroup {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            NoCgroup::NotAsked => out.write_str("no limit is asked for"),
+            NoCgroup::NotMounted { v1: true } => {
+                out.write_str("cgroups here are of version 1 only, which flowjail does not use")
+            }
+            NoCgroup::NotMounted { v1: false } => out.write_str("no cgroup hierarchy is mounted"),
+            NoCgroup::Hidden => out.write_str("its own cgroup is not among those that are mounted"),
+            NoCgroup::ReadOnly(place) => {
+                write!(out, "the cgroup {} is read-only", place.display())
+            }
+            NoCgroup::Denied(place, errno) => write!(
+                out,
+                "the cgroup {} was not handed over to this user ({errno:?})",
+                place.display()
+            ),
+            NoCgroup::Crowded { place, pid: 0, .. } => write!(
+                out,
+                "the cgroup {} holds processes of others",
+                place.display()
+            ),
+            NoCgroup::Crowded { place, pid, name } => write!(
+                out,
+                "the cgroup {} holds another process ({name}, pid {pid}), which is not flowjail's to move",
+                place.display()
+            ),
+        }
+    }
+}
+
+/// Node's own limit for its heap, as an argument: what does not fit is then an error that node reports, before the kernel
+/// ends the jail. Default: three quarters of the memory that the jail can have.
+pub fn heap(profile: &Profile, host: &Host, cgroup: Option<&CgroupPlan>) -> Option<String> {
+    let said = |text: &str| text.replace('_', "-").contains("--max-old-space-size");
+    let argv = &host.command.argv;
+    let in_env = profile
+        .env
+        .set
+        .get("NODE_OPTIONS")
+        .is_some_and(|value| said(&value.to_string()));
+    if !host.command.is_node() || in_env || argv.iter().any(|word| said(word)) {
+        return None;
+    }
+    let own = cgroup.and_then(|cgroup| cgroup.memory);
+    let around = host.limits.memory;
+    let memory = own.into_iter().chain(around).min();
+    let bytes = match profile.resources.heap {
+        Some(None) => return None,
+        Some(Some(size)) => size.0,
+        None => memory? / 4 * 3,
+    };
+    Some(format!("--max-old-space-size={}", (bytes >> 20).max(1)))
+}

@@ -1,0 +1,190 @@
+//! When a program counts as ready, and as well; what the manager is told of it. The clock is the caller's.
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use super::Manager;
+use crate::plan::Readiness;
+
+/// How a program does under its manager.
+pub struct Service {
+    manager: Manager,
+    readiness: Readiness,
+    started: Instant,
+    state: State,
+    /// Whether an answer is awaited.
+    asked: bool,
+    /// When it is asked next.
+    next: Instant,
+    /// When the manager is asked for patience next.
+    extend: Instant,
+    /// The last line that was said, and when.
+    status: (String, Instant),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Starting,
+    Ready,
+    Unwell,
+    Stopping,
+}
+
+/// What came of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Nothing that anybody need know.
+    Nothing,
+    /// It is ready, for the first time, after so long.
+    Ready(Duration),
+    /// It was well, and does not answer any more.
+    Unwell(Duration),
+    /// It answers again.
+    Well(Duration),
+}
+
+/// Between two questions while it starts.
+const BETWEEN: Duration = Duration::from_millis(250);
+/// How much patience is asked for at a time, and how often.
+const EXTENSION: Duration = Duration::from_secs(60);
+const EXTEND_EVERY: Duration = Duration::from_secs(15);
+/// The status line is renewed no more often than this.
+const STATUS_EVERY: Duration = Duration::from_secs(5);
+
+impl Service {
+    /// A program that is about to start.
+    pub fn new(manager: Manager, readiness: Readiness, now: Instant) -> Service {
+        Service {
+            manager,
+            readiness,
+            started: now,
+            state: State::Starting,
+            asked: false,
+            next: now,
+            extend: now,
+            status: (String::new(), now),
+        }
+    }
+
+    /// The program runs. One that nobody asks counts as ready.
+    pub fn started(&mut self, now: Instant) -> Wish {
+        self.started = now;
+        if self.readiness.is_asked() {
+            let what = self.readiness.to_string();
+            self.say_status(&format!("starting: waits for {what}"), now);
+            return Wish::Nothing;
+        }
+        self.become_ready(now)
+    }
+
+    /// How long nothing is to be done.
+    pub fn time_left(&self, now: Instant) -> Option<Duration> {
+        if self.state == State::Stopping {
+            return None;
+        }
+        let extend = (self.state == State::Starting && !self.is_late(now)).then_some(self.extend);
+        let asks = !self.asked && self.asks();
+        let next = extend.into_iter().chain(asks.then_some(self.next)).min();
+        next.map(|next| next.saturating_duration_since(now))
+    }
+
+    /// Asks the manager for patience where that is due; says whether the program is to be asked now.
+    pub fn tick(&mut self, now: Instant) -> bool {
+        if self.state == State::Stopping {
+            return false;
+        }
+        if self.state == State::Starting && now >= self.extend && !self.is_late(now) {
+            let patience = EXTENSION.as_micros();
+            self.manager.say(&format!("EXTEND_TIMEOUT_USEC={patience}"));
+            self.extend = now + EXTEND_EVERY;
+        }
+        let due = self.asks() && !self.asked && now >= self.next;
+        if due && !self.readiness.is_asked() {
+            // The watchdog of a program that nobody asks watches flowjail itself.
+            self.answered(true, now);
+            return false;
+        }
+        self.asked |= due;
+        due
+    }
+
+    /// The program has answered well, or not.
+    pub fn answered(&mut self, well: bool, now: Instant) -> Wish {
+        self.asked = false;
+        let between = match (self.state, self.manager.watchdog) {
+            (State::Starting, _) | (_, None) => BETWEEN,
+            (_, Some(watchdog)) => watchdog / 3,
+        };
+        self.next = now + between;
+        match (self.state, well) {
+            (State::Starting, true) => return self.become_ready(now),
+            (State::Ready | State::Unwell, true) => self.manager.say("WATCHDOG=1"),
+            _ => {}
+        }
+        let since = now.saturating_duration_since(self.started);
+        match (self.state, well) {
+            (State::Ready, false) => {
+                self.state = State::Unwell;
+                let what = self.readiness.to_string();
+                self.say_status(&format!("does not answer: {what}"), now);
+                Wish::Unwell(since)
+            }
+            (State::Unwell, true) => {
+                self.state = State::Ready;
+                Wish::Well(since)
+            }
+            _ => Wish::Nothing,
+        }
+    }
+
+    fn become_ready(&mut self, now: Instant) -> Wish {
+        self.state = State::Ready;
+        self.manager.say("READY=1");
+        self.next = now
+            + self
+                .manager
+                .watchdog
+                .map_or(BETWEEN, |watchdog| watchdog / 3);
+        Wish::Ready(now.saturating_duration_since(self.started))
+    }
+
+    /// The program has been told to end.
+    pub fn stopping(&mut self) {
+        if self.state != State::Stopping {
+            self.state = State::Stopping;
+            self.manager.say("STOPPING=1\nSTATUS=stopping");
+        }
+    }
+
+    /// Renews the status line of a program that is ready, where it has changed.
+    pub fn show(&mut self, status: impl FnOnce() -> String, now: Instant) {
+        let due = now.saturating_duration_since(self.status.1) >= STATUS_EVERY;
+        if self.state != State::Ready || !(due || self.status.0.is_empty()) {
+            return;
+        }
+        let text = status();
+        if text != self.status.0 {
+            self.say_status(&text, now);
+        }
+        self.status.1 = now;
+    }
+
+    fn say_status(&mut self, text: &str, now: Instant) {
+        let line: String = text.chars().filter(|c| !c.is_control()).collect();
+        self.manager.say(&format!("STATUS={line}"));
+        self.status = (text.to_owned(), now);
+    }
+
+    /// Until it is ready, and after that for the watchdog.
+    fn asks(&self) -> bool {
+        match self.state {
+            State::Starting => self.readiness.is_asked(),
+            State::Stopping => false,
+            _ => self.manager.watchdog.is_some(),
+        }
+    }
+
+    fn is_late(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.started) >= self.readiness.limit
+    }
+}

@@ -1,0 +1,185 @@
+//! How the jail fares under its limits: what was hit, and what it used.
+#![forbid(unsafe_code)]
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use crate::events::{Event, Hit, Sink, Usage, advice};
+use crate::layers::limits::{Files, text};
+use crate::plan::CgroupPlan;
+
+/// The files of the jail's cgroup, and what they said last.
+pub struct Gauge<'a> {
+    files: &'a Files,
+    plan: &'a CgroupPlan,
+    oom_kills: Counter,
+    refused: Counter,
+    slowed: Counter,
+    /// The most memory that was seen in use, for kernels without `memory.peak`.
+    seen: u64,
+    pressed: bool,
+    next: Instant,
+}
+
+/// A counter of the kernel's: told at the first, and at every tenfold after that.
+#[derive(Default)]
+struct Counter {
+    now: u64,
+    told: u64,
+}
+
+/// How often pressure is looked at: the kernel's average is over ten seconds.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Percent of the time in which something waited for memory: too much, and well again.
+const PRESSED: f64 = 40.0;
+const RELIEVED: f64 = 20.0;
+
+impl<'a> Gauge<'a> {
+    /// For a jail that is about to start.
+    pub fn new(files: &'a Files, plan: &'a CgroupPlan, now: Instant) -> Gauge<'a> {
+        Gauge {
+            files,
+            plan,
+            oom_kills: Counter::default(),
+            refused: Counter::default(),
+            slowed: Counter::default(),
+            seen: 0,
+            pressed: false,
+            next: now + EVERY,
+        }
+    }
+
+    /// What polls as urgent (POLLPRI) when a limit was hit: after it was read once.
+    pub fn descriptors(&self) -> [Option<BorrowedFd<'a>>; 2] {
+        [&self.files.memory_events, &self.files.pids_events]
+            .map(|file| file.as_ref().map(AsFd::as_fd))
+    }
+
+    /// How long nothing is to be looked at.
+    pub fn time_left(&self, now: Instant) -> Duration {
+        self.next.saturating_duration_since(now)
+    }
+
+    /// Looks at what was hit, and tells of it.
+    pub fn look(&mut self, sink: &mut Sink) {
+        let memory = self.files.memory_events.as_ref().and_then(text);
+        let pids = self.files.pids_events.as_ref().and_then(text);
+        let number = |text: &Option<String>, key| value(text.as_deref().unwrap_or_default(), key);
+        let all = [
+            (
+                &mut self.oom_kills,
+                number(&memory, "oom_kill"),
+                Hit::OutOfMemory,
+            ),
+            (&mut self.slowed, number(&memory, "high"), Hit::SlowedDown),
+            (&mut self.refused, number(&pids, "max"), Hit::ForkRefused),
+        ];
+        for (counter, now, hit) in all {
+            counter.now = now.unwrap_or(counter.now);
+            if counter.now > 0 && (counter.told == 0 || counter.now >= counter.told * 10) {
+                counter.told = counter.now;
+                sink.write(&event(hit, counter.now, self.plan));
+            }
+        }
+    }
+
+    /// Looks at the pressure, now and then.
+    pub fn tick(&mut self, now: Instant, sink: &mut Sink) {
+        if now < self.next {
+            return;
+        }
+        self.next = now + EVERY;
+        self.seen = self.seen.max(self.current().unwrap_or(0));
+        let text = self.files.memory_pressure.as_ref().and_then(text);
+        let Some(percent) = text.as_deref().and_then(waited) else {
+            return;
+        };
+        if !self.pressed && percent >= PRESSED {
+            self.pressed = true;
+            sink.write(&event(Hit::Pressure, percent as u64, self.plan));
+        } else if self.pressed && percent < RELIEVED {
+            self.pressed = false;
+        }
+    }
+
+    /// Bytes of memory in use.
+    pub fn current(&self) -> Option<u64> {
+        whole(self.files.memory_current.as_ref()?)
+    }
+
+    /// What was used until now.
+    pub fn usage(&self) -> Usage {
+        let peak = self.files.memory_peak.as_ref().and_then(whole);
+        let seen = (self.seen > 0).then_some(self.seen);
+        let cpu = self.files.cpu_stat.as_ref().and_then(text);
+        let ms = |key| {
+            cpu.as_deref()
+                .and_then(|text| value(text, key))
+                .map_or(0, |us| us / 1000)
+        };
+        Usage {
+            memory_peak: peak.or(seen),
+            memory_limit: self.plan.memory,
+            pids_limit: self.plan.pids,
+            cpu_ms: ms("usage_usec"),
+            throttled_ms: ms("throttled_usec"),
+            oom_kills: self.oom_kills.now,
+            refused_forks: self.refused.now,
+        }
+    }
+}
+
+fn event(hit: Hit, count: u64, plan: &CgroupPlan) -> Event {
+    let (limit, allow) = match hit {
+        Hit::ForkRefused => (plan.pids, plan.pids.map(advice::for_pids)),
+        _ => (plan.memory, plan.memory.map(advice::for_memory)),
+    };
+    Event::Limit {
+        hit,
+        count,
+        limit,
+        allow: allow.unwrap_or_default(),
+    }
+}
+
+fn whole(file: &OwnedFd) -> Option<u64> {
+    text(file)?.trim().parse().ok()
+}
+
+/// The number behind a key, of lines `key number`.
+fn value(text: &str, key: &str) -> Option<u64> {
+    let line = |line: &str| {
+        line.split_once(' ')
+            .filter(|(name, _)| *name == key)
+            .map(|(_, value)| value.to_owned())
+    };
+    text.lines().find_map(line)?.trim().parse().ok()
+}
+
+/// `avg10` of the line `some`, in percent (PSI, Documentation/accounting/psi.rst).
+fn waited(text: &str) -> Option<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("some "))?;
+    let mut words = line.split(' ');
+    words
+        .find_map(|word| word.strip_prefix("avg10="))?
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{value, waited};
+
+    #[test]
+    fn the_kernel_s_files_are_read_by_their_keys() {
+        let events = "low 0\nhigh 3\nmax 12\noom 1\noom_kill 2\noom_group_kill 1\n";
+        assert_eq!(value(events, "oom_kill"), Some(2));
+        assert_eq!(value(events, "oom"), Some(1));
+        assert_eq!(value(events, "kill"), None);
+        assert_eq!(value("max x\n", "max"), None);
+        let pressure = "some avg10=41.50 avg60=2.00 avg300=0.10 total=9\nfull avg10=1.00 avg60=0 avg300=0 total=1\n";
+        assert_eq!(waited(pressure), Some(41.5));
+        assert_eq!(waited("full avg10=1.00"), None);
+    }
+}
