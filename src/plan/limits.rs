@@ -1,13 +1,21 @@
 //! Limits of the whole jail: a cgroup of its own where one can be had, and what the surroundings limit anyway.
 #![forbid(unsafe_code)]
 
-use std::fmt;
+#[cfg(test)]
+mod tests;
+mod wants;
+mod words;
+
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::host::{Host, Limits, NoCgroup};
+use self::wants::{Want, wants};
+use self::words::{amount, ask_docker, ask_profile};
+use crate::host::{Host, Limits};
 use crate::profile::{Io, Layer, Profile, Resources};
+
+pub use words::hints;
 
 /// The cgroup of the jail, below flowjail's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,13 +56,6 @@ pub struct Judgement {
     pub held: Vec<String>,
     /// What is not.
     pub missing: Vec<String>,
-}
-
-/// A line of the profile, and the file that holds it.
-struct Want {
-    file: &'static str,
-    value: String,
-    text: String,
 }
 
 /// Judges what the profile asks for against the host. `nproc`: the processes are bounded by RLIMIT_NPROC, too.
@@ -193,114 +194,6 @@ fn bound(
     }
 }
 
-fn ask_docker(file: &str) -> &'static str {
-    match file {
-        "memory.max" => "--memory 2g",
-        "cpu.max" => "--cpus 2",
-        _ => "--pids-limit 128",
-    }
-}
-
-fn ask_profile(file: &str) -> &'static str {
-    match file {
-        "memory.max" => "memory = \"2G\"",
-        "cpu.max" => "cpus = 2",
-        _ => "pids = 128",
-    }
-}
-
-fn amount(file: &str, number: f64) -> String {
-    match file {
-        "memory.max" => format!("{} MiB", number as u64 >> 20),
-        "cpu.max" => format!("{number} CPUs"),
-        _ => format!("{number} processes and threads"),
-    }
-}
-
-/// What the profile asks for, in the order in which it is written.
-fn wants(asked: &Resources, host: &Host) -> Vec<Want> {
-    let mut all = Vec::new();
-    let mut want = |file, value: Option<String>, text: String| {
-        all.extend(value.map(|value| Want { file, value, text }));
-    };
-    let mib = |size: Option<crate::profile::ByteSize>| size.map_or(0, |size| size.0 >> 20);
-    let bytes = |size: Option<crate::profile::ByteSize>| size.map(|size| size.0.to_string());
-    let low = asked.reserve.memory;
-    want(
-        "memory.low",
-        bytes(low),
-        format!("{} MiB of memory kept for it", mib(low)),
-    );
-    let high = asked.memory_high;
-    want(
-        "memory.high",
-        bytes(high),
-        format!("slowed down above {} MiB", mib(high)),
-    );
-    let max = asked.memory;
-    want("memory.max", bytes(max), format!("memory {} MiB", mib(max)));
-    let swap = match (asked.swap, max) {
-        (None, Some(_)) | (Some(None), _) => Some("0".to_owned()),
-        (Some(size), _) => bytes(size),
-        (None, None) => None,
-    };
-    let swap_text = match asked.swap.flatten() {
-        None => "no swap".into(),
-        size => format!("swap {} MiB", mib(size)),
-    };
-    want("memory.swap.max", swap, swap_text);
-    let group = max.is_some() && asked.oom_group != Some(false);
-    want("memory.oom.group", group.then(|| "1".into()), String::new());
-    let weight = asked.cpu_weight.or(asked.reserve.cpus.map(weight));
-    let weight_text = weight.map_or(String::new(), |weight| format!("CPU weight {weight}"));
-    want(
-        "cpu.weight",
-        weight.map(|weight| weight.to_string()),
-        weight_text,
-    );
-    let quota = |cpus: f64| format!("{} {PERIOD}", (cpus * PERIOD).round().max(1000.0));
-    let cpus_text = asked
-        .cpus
-        .map_or(String::new(), |cpus| amount("cpu.max", cpus));
-    want("cpu.max", asked.cpus.map(quota), cpus_text);
-    let pids_text = asked
-        .pids
-        .map_or(String::new(), |pids| amount("pids.max", pids as f64));
-    want(
-        "pids.max",
-        asked.pids.map(|pids| pids.to_string()),
-        pids_text,
-    );
-    if let Some((major, minor)) = host.disk {
-        let text = "reading and writing of its disk".into();
-        want(
-            "io.max",
-            io(&asked.io).map(|rates| format!("{major}:{minor}{rates}")),
-            text,
-        );
-    }
-    all
-}
-
-/// Microseconds in which `cpus` times as many may be used (`cpu.max`; the kernel's own default).
-const PERIOD: f64 = 100_000.0;
-
-/// One CPU reserved is the weight that everyone has by default.
-fn weight(cpus: f64) -> u64 {
-    (cpus * 100.0).round().clamp(1.0, 10_000.0) as u64
-}
-
-fn io(io: &Io) -> Option<String> {
-    let sizes = [("rbps", io.read), ("wbps", io.write)];
-    let sizes = sizes.map(|(key, size)| (key, size.map(|size| size.0)));
-    let all = sizes
-        .into_iter()
-        .chain([("riops", io.read_ops), ("wiops", io.write_ops)]);
-    let said = all.filter_map(|(key, number)| Some(format!(" {key}={}", number?)));
-    let said: String = said.collect();
-    (!said.is_empty()).then_some(said)
-}
-
 fn controller(file: &'static str) -> &'static str {
     file.split('.').next().unwrap_or(file)
 }
@@ -326,71 +219,6 @@ fn lacking(host: &Host, want: &Want, off: bool) -> Option<String> {
         ));
     }
     (!cgroup.files.contains(want.file)).then(|| "this kernel has no such file".into())
-}
-
-/// What would give limits.
-pub fn hints(host: &Host, missing: &str) -> Vec<String> {
-    let surroundings = match host.container {
-        true => {
-            "let the container set them: docker run --memory 2g --cpus 2 --pids-limit 128, or resources.limits of a pod"
-        }
-        false => "let the unit set them: MemoryMax=2G, CPUQuota=200%, TasksMax=128",
-    };
-    let handed_on = "in a unit write Delegate=yes, and start flowjail itself by ExecStart=";
-    let mut hints: Vec<String> = Vec::new();
-    match &host.cgroup {
-        Ok(_) if missing.contains("is not handed on") => hints.push(
-            "hand the controller on: Delegate=cpu io memory pids in the unit (for a user's services in a drop-in of user@.service)".into(),
-        ),
-        Ok(_) | Err(NoCgroup::NotAsked) => {}
-        Err(NoCgroup::Crowded { .. }) if !host.container => {
-            let user = if host.uid == 0 { "" } else { "--user " };
-            hints.push(format!("give it a cgroup of its own: systemd-run {user}--scope -p Delegate=yes flowjail run ..."));
-            hints.push(handed_on.into());
-        }
-        Err(NoCgroup::NotMounted { v1: true }) if !host.container => {
-            hints.push("boot with systemd.unified_cgroup_hierarchy=1".into());
-            hints.push(surroundings.into());
-        }
-        Err(NoCgroup::Denied(..)) if !host.container => hints.push(handed_on.into()),
-        Err(NoCgroup::ReadOnly(_)) if !host.container => {
-            hints.push("in a unit remove ProtectControlGroups=, and write Delegate=yes".into());
-            hints.push(surroundings.into());
-        }
-        Err(_) => hints.push(surroundings.into()),
-    }
-    hints
-}
-
-impl fmt::Display for NoCgroup {
-    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            NoCgroup::NotAsked => out.write_str("no limit is asked for"),
-            NoCgroup::NotMounted { v1: true } => {
-                out.write_str("cgroups here are of version 1 only, which flowjail does not use")
-            }
-            NoCgroup::NotMounted { v1: false } => out.write_str("no cgroup hierarchy is mounted"),
-            NoCgroup::Hidden => out.write_str("its own cgroup is not among those that are mounted"),
-            NoCgroup::ReadOnly(place) => {
-                write!(out, "the cgroup {} is read-only", place.display())
-            }
-            NoCgroup::Denied(place, errno) => write!(
-                out,
-                "the cgroup {} was not handed over to this user ({errno:?})",
-                place.display()
-            ),
-            NoCgroup::Crowded { place, pid: 0, .. } => write!(
-                out,
-                "the cgroup {} holds processes of others",
-                place.display()
-            ),
-            NoCgroup::Crowded { place, pid, name } => write!(
-                out,
-                "the cgroup {} holds another process ({name}, pid {pid}), which is not flowjail's to move",
-                place.display()
-            ),
-        }
-    }
 }
 
 /// Node's own limit for its heap, as an argument: what does not fit is then an error that node reports, before the kernel

@@ -27,7 +27,7 @@ fn fact(path: &str, kind: PathKind, owner: u32) -> PathFact {
 }
 
 /// A start by an ordinary user on a kernel that has everything.
-fn host() -> Host {
+pub(super) fn host() -> Host {
     let variables = [
         ("data", "/home/u/.flowise"),
         ("home", "/home/flowise"),
@@ -95,7 +95,7 @@ fn planned(host: &Host) -> Result<Plan, Refusals> {
     resolve(&flowise(), host, "test")
 }
 
-fn refusal(host: &Host) -> String {
+pub(super) fn refusal(host: &Host) -> String {
     planned(host).unwrap_err().to_string()
 }
 

@@ -139,6 +139,8 @@ impl Service {
 
     fn become_ready(&mut self, now: Instant) -> Wish {
         self.state = State::Ready;
+        // Its status line is due at once.
+        self.status.0.clear();
         self.manager.say("READY=1");
         self.next = now
             + self
