@@ -209,7 +209,7 @@ const EVENTS: [Test; 14] = [
         events::events_go_to_a_descriptor,
     ),
 ];
-const FAILURES: [Test; 8] = [
+const FAILURES: [Test; 9] = [
     (
         "runs behind a filter that hits nothing",
         fail_closed::runs_behind_a_filter_that_hits_nothing,
@@ -225,6 +225,10 @@ const FAILURES: [Test; 8] = [
     (
         "every step of a bare jail fails closed",
         every_step::every_step_of_a_bare_jail_fails_closed,
+    ),
+    (
+        "every step of secrets fails closed",
+        every_step::every_step_of_secrets_fails_closed,
     ),
     (
         "missing Landlock is a refusal",

@@ -9,6 +9,7 @@ mod net;
 mod plan;
 mod profiles;
 mod run;
+mod secrets;
 mod terminal;
 mod up;
 mod usage;

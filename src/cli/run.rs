@@ -4,11 +4,11 @@
 use clap::Args;
 
 use super::terminal::{Terminal, fail, say};
-use super::{descriptors, digest};
+use super::{descriptors, digest, secrets};
 use crate::events::Sink;
 use crate::gateway::Doors;
 use crate::host::{self, Host, Request};
-use crate::launch::{self, Failure};
+use crate::launch::{self, Failure, SecretFd};
 use crate::plan::{self, Plan, Refusals};
 use crate::profile::{self, Overlay};
 use crate::service::{Manager, Service};
@@ -82,10 +82,11 @@ pub fn jail(flags: &JailFlags, command: &[String]) -> Result<u8, Stopped> {
     let (host, plan) = resolve(flags, command, false)?;
     let manager = service_manager(&host, &plan)?;
     let (events, doors) = descriptors::settle(flags.events.as_deref(), &plan, manager.as_ref())?;
+    let secrets = secrets::open(&plan, &host)?;
     let sink = Sink::new(events);
     let terminal = Terminal::of_stdin(&plan);
     say(digest::start(&plan, doors.as_ref()));
-    let outcome = start(&plan, doors, sink, manager).map_err(|failure| {
+    let outcome = start(&plan, doors, secrets, sink, manager).map_err(|failure| {
         terminal.restore();
         Stopped(explain(&failure, &host, &plan))
     })?;
@@ -145,12 +146,13 @@ fn service_manager(host: &Host, plan: &Plan) -> Result<Option<Manager>, Stopped>
 fn start(
     plan: &Plan,
     doors: Option<Doors>,
+    secrets: Vec<SecretFd>,
     sink: Sink,
     manager: Option<Manager>,
 ) -> Result<supervisor::Outcome, Failure> {
     let watch =
         supervisor::Watch::new().map_err(|errno| Failure::outside("watching signals", errno))?;
-    let launched = launch::launch(plan, doors)?;
+    let launched = launch::launch(plan, doors, secrets)?;
     let now = std::time::Instant::now();
     let service = manager.map(|manager| Service::new(manager, plan.readiness.clone(), now));
     let beside = Beside {
@@ -163,7 +165,7 @@ fn start(
 
 /// A failed launch; where no namespaced jail can be had at all, that is a refusal with its usual causes.
 fn explain(failure: &Failure, host: &Host, plan: &Plan) -> u8 {
-    let code = fail(failure.exit, failure, None);
+    let code = fail(failure.exit, failure, failure.of_secret());
     if plan.is_bare() {
         return code;
     }

@@ -8,6 +8,7 @@ mod elf;
 mod namespaces;
 mod observe;
 mod paths;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub use command::{Command, CommandError};
 pub use namespaces::{NamespaceBlock, probe as probe_namespaces, probe_network};
 pub use observe::{SHARED, Surroundings, observe, surroundings};
 pub use paths::{ANYONE, Closed, PathFact, PathKind, look};
+pub use secrets::secret_place;
 
 /// The host, as `plan::resolve` reads it.
 #[derive(Debug, Clone)]

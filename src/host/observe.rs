@@ -10,6 +10,7 @@ use nix::unistd::{getegid, geteuid, getgroups};
 
 use super::cgroup::{self, Cgroup, Limits, NoCgroup};
 use super::command::{self, Command, CommandError};
+use super::secrets::secret_place;
 use super::{Host, NamespaceBlock, Request, bare, namespaces, paths};
 use crate::profile::{Io, JailKind, Layer, Level, Profile, Promise, Template};
 use crate::sys::notify;
@@ -22,6 +23,8 @@ pub fn observe(profile: &Profile, request: &Request) -> Result<Host, CommandErro
     let known = profile
         .paths()
         .filter_map(|template| expand(template, &variables));
+    let secrets = profile.secrets.values();
+    let secrets = secrets.filter_map(|entry| secret_place(&entry.value.source, &env, &variables));
     let named = [
         Some(command.program.clone()),
         command.script.clone(),
@@ -29,6 +32,7 @@ pub fn observe(profile: &Profile, request: &Request) -> Result<Host, CommandErro
     ];
     let all = known
         .map(PathBuf::from)
+        .chain(secrets)
         .chain(named.into_iter().flatten())
         .chain(DEVICES.iter().chain(&SHARED).map(PathBuf::from));
     let container = in_container(&env);

@@ -5,6 +5,7 @@ mod confine;
 mod gateway;
 mod init;
 mod recipe;
+mod secrets;
 mod start;
 mod unfinished;
 mod workload;
@@ -21,6 +22,7 @@ use crate::sys::launch_page::LaunchPage;
 use crate::sys::proc::Proc;
 
 pub use recipe::GatewayProcess;
+pub use secrets::SecretFd;
 pub use start::{launch, step_failure};
 
 /// A jail whose program is about to be executed. The supervisor is confined by now, and where it has a listener
@@ -84,6 +86,21 @@ impl Failure {
     pub fn concerns_network(&self) -> Option<Errno> {
         let made = self.what == Step::Network.to_string();
         self.errno.filter(|_| made)
+    }
+
+    /// What to do where a secret could not be read: it was fit by its file, and is not by what is in it.
+    pub fn of_secret(&self) -> Option<&'static str> {
+        let secret = self.runner == Some(Runner::Workload) && self.what.contains(" the secret ");
+        match self.errno.filter(|_| secret)? {
+            Errno::EILSEQ => Some(
+                "a variable cannot hold a NUL byte: make the secret a file by `as = \"/tmp/NAME\"`",
+            ),
+            Errno::ENODATA | Errno::EFBIG => Some("its file was changed meanwhile: start again"),
+            Errno::ENOSPC => {
+                Some("the private /tmp is too small: [files] tmp = { size = \"64M\" }")
+            }
+            _ => None,
+        }
     }
 
     /// Whether a host without namespaces fails like this.

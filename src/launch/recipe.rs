@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use super::Failure;
+use super::secrets::{self, SecretFd, SharedFd};
 use crate::filter::{self, Insn, Policy, Program};
 use crate::gateway::doors::Door;
 use crate::plan::{Plan, Runner, Step};
@@ -29,6 +30,8 @@ pub struct Recipe<'a> {
     pub supervisor_pidfd: OwnedFd,
     /// Its pid.
     pub supervisor: Pid,
+    /// Secrets, in the descriptor table that supervisor and workload share.
+    pub secrets: Vec<SharedFd>,
     /// Whether it had children before the launch.
     pub has_children: bool,
 }
@@ -48,11 +51,12 @@ pub struct GatewayProcess {
 }
 
 impl<'a> Recipe<'a> {
-    /// Maps the page.
-    pub fn new(plan: &'a Plan) -> Result<Recipe<'a>, Failure> {
+    /// Maps the page, and gives the secrets up to the workload.
+    pub fn new(plan: &'a Plan, secrets: Vec<SecretFd>) -> Result<Recipe<'a>, Failure> {
         let outside = |what: &'static str| move |errno: Errno| Failure::outside(what, errno);
         Ok(Recipe {
             plan,
+            secrets: secrets::share(secrets),
             supervisor: nix::unistd::getpid(),
             has_children: plan.is_bare() && has_children(),
             steps: plan.steps(),

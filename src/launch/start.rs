@@ -13,6 +13,7 @@ use nix::sys::prctl::set_child_subreaper;
 
 use super::gateway::Starting;
 use super::recipe::{Recipe, own_instructions};
+use super::secrets::SecretFd;
 use super::unfinished::Unfinished;
 use super::{Failure, Launched, confine, init};
 use crate::gateway::Doors;
@@ -29,11 +30,15 @@ use crate::sys::process::{self, Forked};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Starts a jail up to the workload's execve. The process must be single-threaded, with the signals that it
-/// forwards blocked. `doors` are the gateway's, where the plan has one.
-pub fn launch(plan: &Plan, doors: Option<Doors>) -> Result<Launched, Failure> {
+/// forwards blocked. `doors` are the gateway's, where the plan has one; `secrets` are read by the workload.
+pub fn launch(
+    plan: &Plan,
+    doors: Option<Doors>,
+    secrets: Vec<SecretFd>,
+) -> Result<Launched, Failure> {
     process::raise_open_files()
         .map_err(|errno| Failure::outside("raising the limit of descriptors", errno))?;
-    let recipe = Recipe::new(plan)?;
+    let recipe = Recipe::new(plan, secrets)?;
     let group = make_group(&recipe)?;
     supervised(&recipe, Step::OwnNamespace, || {
         if plan.ids.root_start || plan.is_bare() {
@@ -260,7 +265,7 @@ fn refuse_memfd_exec(jail: &Unfinished, supervisor: &OwnedFd) -> Result<(), Errn
 fn await_workload(recipe: &Recipe, both: &Both) -> Result<Option<OwnedFd>, Failure> {
     await_word(recipe, both, |page| &page.executing)?;
     let number = recipe.page.listener.load(SeqCst);
-    let listener = (number >= 0).then(|| notify::adopt(number));
+    let listener = (number >= 0).then(|| process::adopt(number));
     if let Some(listener) = &listener {
         // Without it answers take a little longer.
         let _ = notify::wake_in_turn(listener);

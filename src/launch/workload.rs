@@ -14,6 +14,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkdir};
 
 use super::recipe::Recipe;
+use super::secrets::Variables;
 use crate::layers::{caps, ids, landlock, process};
 use crate::plan::{Runner, Step};
 use crate::sys::launch_page::Words;
@@ -24,10 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs the workload's steps, of which the last does not return.
 pub fn run(recipe: &Recipe, init: Pid) {
-    recipe.carry_out(Runner::Workload, |step| apply(recipe, step, init));
+    let mut variables = Variables::default();
+    recipe.carry_out(Runner::Workload, |step| {
+        apply(recipe, step, init, &mut variables)
+    });
 }
 
-fn apply(recipe: &Recipe, step: &Step, init: Pid) -> Result<(), Errno> {
+fn apply(recipe: &Recipe, step: &Step, init: Pid, variables: &mut Variables) -> Result<(), Errno> {
     let plan = recipe.plan;
     match step {
         Step::Session => process::session(plan.ids.gid),
@@ -38,11 +42,13 @@ fn apply(recipe: &Recipe, step: &Step, init: Pid) -> Result<(), Errno> {
         Step::MakeFile(place) => make_file(place),
         Step::TieToInit => process::die_with_parent(init),
         Step::WorkingDirectory => nix::unistd::chdir(&plan.cwd),
+        Step::ReadSecret(name) => variables.read(&recipe.secrets, name, None),
+        Step::WriteSecret(name, at) => variables.read(&recipe.secrets, name, Some(at)),
         Step::NoNewPrivs => set_no_new_privs(),
         Step::Landlock => plan.landlock.as_ref().map_or(Ok(()), landlock::enforce),
         Step::Filter => load_filter(recipe),
         Step::CloseDescriptors => sys_process::close_from_at_execve(3),
-        Step::Execute => execute(recipe),
+        Step::Execute => execute(recipe, variables),
         _ => Err(Errno::EINVAL),
     }
 }
@@ -90,7 +96,7 @@ fn await_init(recipe: &Recipe) -> Result<(), Errno> {
     }
 }
 
-fn execute(recipe: &Recipe) -> Result<(), Errno> {
+fn execute(recipe: &Recipe, variables: &Variables) -> Result<(), Errno> {
     let plan = recipe.plan;
     let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::EINVAL);
     let program = text(plan.program.as_os_str().as_bytes())?;
@@ -103,7 +109,8 @@ fn execute(recipe: &Recipe) -> Result<(), Errno> {
         .env
         .iter()
         .map(|(name, value)| text(format!("{name}={value}").as_bytes()));
-    let env: Vec<CString> = pairs.collect::<Result<_, _>>()?;
+    let mut env: Vec<CString> = pairs.collect::<Result<_, _>>()?;
+    variables.added_to(&mut env);
     await_init(recipe)?;
     recipe.page.announce(|page| page.executing.store(1, SeqCst));
     // With a listener the execve itself waits for a supervisor that is confined by then.

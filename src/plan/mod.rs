@@ -17,6 +17,9 @@ mod promises;
 mod readiness;
 mod refusal;
 mod resolve;
+mod secrets;
+#[cfg(test)]
+mod secrets_tests;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -43,6 +46,7 @@ pub use promises::{Holding, PromiseLine};
 pub use readiness::Readiness;
 pub use refusal::{Refusal, Refusals};
 pub use resolve::{filter, refuse_namespaces, refuse_network, resolve};
+pub use secrets::{MAX_SECRET, SecretFile, SecretLine, Starter, is_absent, refuse_secret};
 pub use step::{Runner, Step};
 pub use text::render;
 
@@ -59,8 +63,10 @@ pub struct Plan {
     pub program: PathBuf,
     /// Its arguments, from the name on.
     pub argv: Vec<String>,
-    /// Its whole environment.
+    /// Its environment, but for secrets.
     pub env: Vec<(String, String)>,
+    /// What only the program is to know: names and places.
+    pub secrets: Vec<SecretLine>,
     /// Its working directory, as the jail sees it.
     pub cwd: PathBuf,
     /// Whose ids it has.

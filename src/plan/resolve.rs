@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::{
-    CgroupPlan, FilterPlan, IdPlan, Kind, Plan, Refusal, Refusals, bare, confine, files, ids,
-    landlock, limits, mounts, network, place, promises, readiness,
+    CgroupPlan, FilterPlan, IdPlan, Kind, Plan, Refusal, Refusals, SecretLine, bare, confine,
+    files, ids, landlock, limits, mounts, network, place, promises, readiness, secrets,
 };
 use crate::filter::{Otherwise, Policy};
 use crate::host::{Host, NamespaceBlock, PathFact};
-use crate::profile::{Layer, Profile, Sourced, env_matches, never_passed};
+use crate::profile::{CREDENTIALS, Layer, Profile, Sourced, env_matches, never_passed};
 
 /// Resolves a profile against a host. Pure: the same values give the same plan.
 ///
@@ -45,7 +45,8 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
         kind,
         program: host.command.program.clone(),
         argv: argv(profile, host, cgroup.as_ref()),
-        env: environment(profile, host),
+        env: Vec::new(),
+        secrets: secrets::lines(profile, host),
         cwd: resolved.cwd.clone(),
         publish: profile
             .net
@@ -85,6 +86,8 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
     if plan.cgroup.is_some() {
         confine::for_cgroup(&mut plan.own_filters.supervisor);
     }
+    plan.env = environment(profile, host, &plan.secrets);
+    refusals.extend(secrets::refusals(&plan, host));
     plan.promises = promises::table(profile, host, &plan);
     refusals.extend(promises::refusals(&plan, host));
     plan.notes = notes(profile, host, &plan);
@@ -175,9 +178,15 @@ fn describe(block: NamespaceBlock, container: bool) -> (String, Vec<String>) {
     (found, hints)
 }
 
-fn environment(profile: &Profile, host: &Host) -> Vec<(String, String)> {
+fn environment(profile: &Profile, host: &Host, secrets: &[SecretLine]) -> Vec<(String, String)> {
+    let mut env: BTreeMap<String, String> = host.env.clone();
+    env.remove(CREDENTIALS);
+    let read = |line: &SecretLine| line.present && line.at.is_none();
+    for line in secrets.iter().filter(|line| read(line)) {
+        env.remove(&line.name);
+    }
     if off(profile, Layer::Env) {
-        return host.env.clone().into_iter().collect();
+        return env.into_iter().collect();
     }
     // A wide pattern never takes what would change how the program itself is loaded.
     let passes = |name: &str| {
@@ -186,7 +195,6 @@ fn environment(profile: &Profile, host: &Host) -> Vec<(String, String)> {
         };
         profile.env.pass.iter().any(named)
     };
-    let mut env: BTreeMap<String, String> = host.env.clone();
     env.retain(|name, _| passes(name));
     let listens = network::inner_address(profile, host).zip(network::inner_port(profile));
     if let Some((address, port)) = listens {
@@ -300,6 +308,7 @@ fn notes(profile: &Profile, host: &Host, plan: &Plan) -> Vec<String> {
         });
     }
     notes.extend(bare::notes(host, plan));
+    notes.extend(secrets::notes(plan, host));
     if profile.net.enabled && plan.network.is_none() {
         notes.push("WARNING: the network is the host's: host names, UDP and what is served are NOT enforced".into());
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{CgroupWrite, Mount, Plan};
+use super::{CgroupWrite, Mount, Plan, SecretLine};
 use crate::profile::Layer;
 
 /// Which process carries a step out.
@@ -100,6 +100,10 @@ pub enum Step {
     TieToInit,
     /// The working directory.
     WorkingDirectory,
+    /// A secret, into the environment of the program.
+    ReadSecret(String),
+    /// A secret, into a file of the private `/tmp`.
+    WriteSecret(String, PathBuf),
     /// no_new_privs.
     NoNewPrivs,
     /// Landlock.
@@ -171,6 +175,9 @@ impl Plan {
             .for_each(|place| when(true, Step::MakeFile(place.clone())));
         when(true, Step::TieToInit);
         when(true, Step::WorkingDirectory);
+        self.secrets
+            .iter()
+            .for_each(|line| when(line.present, Step::of_secret(line)));
         when(self.has(Layer::NoNewPrivs), Step::NoNewPrivs);
         when(self.landlock.is_some(), Step::Landlock);
         when(self.has(Layer::Fds), Step::CloseDescriptors);
@@ -192,6 +199,13 @@ impl Plan {
 }
 
 impl Step {
+    fn of_secret(line: &SecretLine) -> Step {
+        match &line.at {
+            Some(at) => Step::WriteSecret(line.name.clone(), at.clone()),
+            None => Step::ReadSecret(line.name.clone()),
+        }
+    }
+
     /// Who carries it out.
     pub fn runner(&self) -> Runner {
         match self {
@@ -276,6 +290,12 @@ impl fmt::Display for Step {
             Step::DropCapabilities => "empty all other capability sets",
             Step::TieToInit => "die with init",
             Step::WorkingDirectory => "change to the working directory",
+            Step::ReadSecret(name) => {
+                return write!(out, "read the secret {name} into its variable");
+            }
+            Step::WriteSecret(name, at) => {
+                return write!(out, "write the secret {name} to {}", at.display());
+            }
             Step::NoNewPrivs => "set no_new_privs",
             Step::Landlock => "enforce Landlock",
             Step::Filter => "load the system call filter",

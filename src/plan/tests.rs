@@ -9,7 +9,7 @@ use super::{Holding, Mount, Plan, Refusals, Step, resolve};
 use crate::host::{Command, Host, NamespaceBlock, NoCgroup, PathFact, PathKind};
 use crate::profile::{Level, Overlay, Profile, Promise};
 
-fn fact(path: &str, kind: PathKind, owner: u32) -> PathFact {
+pub(super) fn fact(path: &str, kind: PathKind, owner: u32) -> PathFact {
     PathFact {
         links: Vec::new(),
         real: path.into(),
@@ -87,7 +87,7 @@ fn with_missing(mut paths: BTreeMap<PathBuf, PathFact>) -> BTreeMap<PathBuf, Pat
     paths
 }
 
-fn flowise() -> Profile {
+pub(super) fn flowise() -> Profile {
     crate::profile::load("flowise", &Overlay::default()).unwrap()
 }
 

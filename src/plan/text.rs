@@ -50,6 +50,7 @@ fn write_plan(out: &mut String, plan: &Plan, kernel: &str) -> std::fmt::Result {
         write_network(out, network)?;
     }
     writeln!(out, "\nenvironment: {}", names(plan))?;
+    write_secrets(out, plan)?;
     writeln!(out, "\nSTEPS")?;
     for (index, step) in plan.steps().iter().enumerate() {
         let runner = match step.runner() {
@@ -70,6 +71,38 @@ fn names(plan: &Plan) -> String {
     } else {
         all.join(" ")
     }
+}
+
+/// Names and places; the values are nobody's business here.
+fn write_secrets(out: &mut String, plan: &Plan) -> std::fmt::Result {
+    if !plan.secrets.is_empty() {
+        writeln!(out, "\nSECRETS")?;
+    }
+    for line in &plan.secrets {
+        let form = match &line.at {
+            None => format!("variable {}", line.name),
+            Some(at) => format!("file     {} -> {}", line.name, at.display()),
+        };
+        let credential = line.credential.iter();
+        let credential: String = credential
+            .map(|name| format!("credential {name}, "))
+            .collect();
+        let source = match &line.source {
+            Some(source) => source.display().to_string(),
+            None => "nowhere".into(),
+        };
+        let absent = if line.present {
+            ""
+        } else {
+            ": NOT THERE, optional"
+        };
+        let origin = &line.origin;
+        writeln!(
+            out,
+            "    {form}  from {credential}{source}{absent}  ({origin})"
+        )?;
+    }
+    Ok(())
 }
 
 fn write_landlock(out: &mut String, landlock: &LandlockPlan) -> std::fmt::Result {

@@ -8,6 +8,7 @@ use super::leaf::PROMISES;
 use super::net::{Net, NetLimits};
 use super::problem::Place;
 use super::report::{Report, nearest};
+use super::secrets::{self, SecretSource};
 use super::template::BUILT_IN_VARIABLES;
 use super::types::{
     ByteSize, Environment, Files, JailKind, Level, Part, Profile, Promise, Sourced, Template,
@@ -30,6 +31,7 @@ pub fn check(
     variables(&merged, report);
     cycles(&merged.params, report);
     relative_paths(&merged, report);
+    secrets::refuse_one_place(&merged, report);
     Profile {
         name,
         about: about.unwrap_or_default(),
@@ -48,6 +50,11 @@ pub fn check(
             set: values(&merged.set),
             bare: values(&merged.bare),
         },
+        secrets: merged
+            .secrets
+            .iter()
+            .map(|(name, item)| (name.clone(), item.sourced()))
+            .collect(),
         promises: promises(&merged),
         layers_off: merged
             .layers
@@ -159,6 +166,11 @@ fn paths(merged: &Fragment) -> Vec<(&Template, &Place)> {
             .iter()
             .map(|item| (&item.value, &item.place)),
     );
+    let files = merged.secrets.values();
+    all.extend(files.filter_map(|item| match &item.value.source {
+        SecretSource::File(path) => Some((path, &item.place)),
+        SecretSource::Credential(_) => None,
+    }));
     all
 }
 

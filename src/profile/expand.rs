@@ -1,7 +1,7 @@
 //! Templates to text, and the paths that a profile names.
 #![forbid(unsafe_code)]
 
-use super::{Part, Profile, Template};
+use super::{Part, Profile, SecretSource, Template};
 
 impl Template {
     /// The text with every variable replaced; `None` where one has no value.
@@ -42,7 +42,17 @@ impl Profile {
             .chain(&self.command)
             .chain(self.env.set.values())
             .chain(self.env.bare.values());
-        let mut all = self.paths().chain(places).chain(cwd).chain(texts);
+        let secrets = self.secrets.values().map(|entry| &entry.value.source);
+        let files = secrets.filter_map(|source| match source {
+            SecretSource::File(path) => Some(path),
+            SecretSource::Credential(_) => None,
+        });
+        let mut all = self
+            .paths()
+            .chain(places)
+            .chain(cwd)
+            .chain(texts)
+            .chain(files);
         all.any(|template| template.variables().any(|name| name == variable))
     }
 }

@@ -11,6 +11,7 @@ use super::problem::{Place, Source};
 use super::reader::{Fields, Node};
 use super::report::Report;
 use super::resources::Resources;
+use super::secrets::Secret;
 use super::service::Service;
 use super::types::{
     Answer, ByteSize, JailKind, Layer, Level, Promise, ReadPath, Sourced, Template, UserChoice,
@@ -95,6 +96,8 @@ pub struct Fragment {
     pub set: BTreeMap<String, Item<Template>>,
     /// `env.bare`.
     pub bare: BTreeMap<String, Item<Template>>,
+    /// `[secrets]`, each with the place of its name.
+    pub secrets: BTreeMap<String, Item<Secret>>,
     /// `[promises]`.
     pub promises: BTreeMap<Promise, Level>,
     /// `[layers]`: whether each is on.
@@ -117,7 +120,7 @@ pub struct Limits {
 }
 
 /// The keys of a fragment; a file has those of [`HEADER`] beside them.
-pub const BODY: [&str; 15] = [
+pub const BODY: [&str; 16] = [
     "jail",
     "features",
     "params",
@@ -129,6 +132,7 @@ pub const BODY: [&str; 15] = [
     "resources",
     "service",
     "env",
+    "secrets",
     "promises",
     "layers",
     "syscalls",

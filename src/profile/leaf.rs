@@ -190,6 +190,9 @@ pub const NEVER_PASSED: [&str; 16] = [
     "OPENSSL_CONF",
 ];
 
+/// Where a unit's credentials lie: no business of the program's, which could not reach them anyway.
+pub const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
 /// Whether `pattern` (a name, or one with `*` at its end) matches `name`.
 pub fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
@@ -233,6 +236,10 @@ pub fn env_pattern(text: &str) -> Result<String, Flaw> {
         ));
     }
     env_name(start)?;
+    if text == CREDENTIALS {
+        let hint = "name what it needs in [secrets], as in NAME = { credential = \"flowise-key\" }";
+        return Err(Flaw::new("never passes from the caller", hint));
+    }
     if never_passed(text) || never_passed(start) {
         let hint = "it decides what code runs; give it a value of your own in [env] set";
         return Err(Flaw::new("never passes from the caller", hint));

@@ -16,6 +16,7 @@ impl Fragment {
     /// Puts a later fragment over this one.
     pub fn absorb(&mut self, later: Fragment, report: &mut Report) {
         self.take_away(&later.remove, report);
+        self.make_room_for_secrets(&later);
         replace(&mut self.jail, later.jail);
         extend(&mut self.features, later.features, String::clone);
         self.params.extend(later.params);
@@ -52,9 +53,25 @@ impl Fragment {
         extend(&mut self.pass, later.pass, String::clone);
         self.set.extend(later.set);
         self.bare.extend(later.bare);
+        self.secrets.extend(later.secrets);
         self.promises.extend(later.promises);
         self.layers.extend(later.layers);
         self.absorb_rules(later.syscalls, later.answers, report);
+    }
+
+    /// A variable has one value: the later line's, whether that is a secret or not.
+    fn make_room_for_secrets(&mut self, later: &Fragment) {
+        let passed = |name: &str| later.pass.iter().any(|item| item.value == name);
+        let said = |name: &str| later.set.contains_key(name) || later.bare.contains_key(name);
+        self.secrets
+            .retain(|name, item| item.value.at.is_some() || !passed(name) && !said(name));
+        let secret = |name: &String| {
+            let new = later.secrets.get(name);
+            new.is_some_and(|item| item.value.at.is_none())
+        };
+        self.set.retain(|name, _| !secret(name));
+        self.bare.retain(|name, _| !secret(name));
+        self.pass.retain(|item| !secret(&item.value));
     }
 
     fn absorb_files(&mut self, read: Vec<Item<ReadPath>>, write: Vec<Item<WritePath>>) {
@@ -143,6 +160,7 @@ impl Fragment {
             List::Limits => self.limits.take(key),
             List::Pass => drop_key(&mut self.pass, key, String::clone),
             List::Set => self.set.remove(key).is_some(),
+            List::Secrets => self.secrets.remove(key).is_some(),
             List::Resources => self.resources.take(key),
             List::Syscalls => {
                 let allowed = drop_key(&mut self.syscalls, key, |rule| rule.syscall.to_owned());
@@ -194,6 +212,7 @@ impl Fragment {
             List::Limits => Vec::new(),
             List::Pass => keys(&self.pass, String::clone),
             List::Set => self.set.keys().cloned().collect(),
+            List::Secrets => self.secrets.keys().cloned().collect(),
             List::Resources => Vec::new(),
             List::Syscalls => keys(&self.syscalls, |rule| rule.syscall.to_owned()),
         }

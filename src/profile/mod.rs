@@ -27,6 +27,7 @@ mod removal;
 mod report;
 mod resources;
 mod rules;
+mod secrets;
 mod sections;
 mod service;
 mod template;
@@ -38,12 +39,14 @@ mod fuzz;
 #[cfg(test)]
 mod net_tests;
 #[cfg(test)]
+mod secrets_tests;
+#[cfg(test)]
 mod tests;
 
 pub use builtin::{names as builtin_names, text as builtin_text};
 pub use groups::{HostGroupInfo, all_hosts as host_groups};
 pub use host::metadata_name;
-pub use leaf::{matches as env_matches, never_passed};
+pub use leaf::{CREDENTIALS, matches as env_matches, never_passed};
 pub use load::{MAX_SIZE, load};
 pub use net::{
     AddressRule, HostRule, Net, NetLimits, Network, Protocol, Proxy, ProxyHost, Publish,
@@ -51,6 +54,7 @@ pub use net::{
 pub use overlay::Overlay;
 pub use problem::{Place, Problem, Problems, Source, SourceKind};
 pub use resources::{Io, Reserve, Resources};
+pub use secrets::{Secret, SecretSource};
 pub use service::{Probe, START_LIMIT, Service};
 pub use template::BUILT_IN_VARIABLES;
 pub use types::{

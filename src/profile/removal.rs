@@ -38,6 +38,8 @@ pub enum List {
     Pass,
     /// `env.set`, by name.
     Set,
+    /// `secrets`, by name.
+    Secrets,
     /// `resources`, by name: no limit of its own again.
     Resources,
     /// `syscalls`, by name: every rule and every answer of the call.
@@ -45,8 +47,9 @@ pub enum List {
 }
 
 /// Lists that are keys of `[remove]` itself.
-const TOP: [(&str, List); 3] = [
+const TOP: [(&str, List); 4] = [
     ("features", List::Features),
+    ("secrets", List::Secrets),
     ("resources", List::Resources),
     ("syscalls", List::Syscalls),
 ];
@@ -79,6 +82,7 @@ pub fn read(node: &Node<'_>, report: &mut Report) -> Vec<Item<(List, String)>> {
         "exec",
         "net",
         "env",
+        "secrets",
         "resources",
         "syscalls",
     ];
@@ -122,7 +126,7 @@ fn take(
 /// The entry in the spelling by which entries of the list are compared.
 fn keys(list: List, text: &str, place: &Place) -> Result<Vec<String>, Flaw> {
     let one = match list {
-        List::Features | List::Pass | List::Set => text.to_owned(),
+        List::Features | List::Pass | List::Set | List::Secrets => text.to_owned(),
         List::Read | List::Write | List::Programs => template::parse_path(text)?.to_string(),
         List::Publish => host::parse_publish(text)?.to_string(),
         List::Addresses => address::rule(text)?.to_string(),

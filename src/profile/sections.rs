@@ -11,7 +11,7 @@ use super::report::{Flaw, Report};
 use super::resources::size;
 use super::types::{Part, ReadPath, Template, UserChoice, WritePath};
 use super::value::Kind;
-use super::{hosts, leaf, removal, resources, rules, service, template};
+use super::{hosts, leaf, removal, resources, rules, secrets, service, template};
 
 /// Reads one section into a fragment.
 type Section = fn(&Node<'_>, &mut Fragment, &mut Report);
@@ -44,13 +44,14 @@ pub fn read(fields: &Fields<'_>, report: &mut Report) -> Fragment {
         let fields = node.table(&["user"], report);
         fragment.user = fields.get("user").and_then(|node| user(&node, report));
     }
-    let sections: [(&str, Section); 9] = [
+    let sections: [(&str, Section); 10] = [
         ("files", files),
         ("exec", exec),
         ("net", hosts::net),
         ("resources", read_resources),
         ("service", read_service),
         ("env", env),
+        ("secrets", secrets::secrets),
         ("promises", promises),
         ("layers", layers),
         ("syscalls", rules::syscalls),

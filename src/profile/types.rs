@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::net::Net;
 use super::resources::Resources;
+use super::secrets::Secret;
 use super::service::Service;
 use crate::syscalls::Rule;
 
@@ -37,6 +38,8 @@ pub struct Profile {
     pub service: Service,
     /// The workload's environment.
     pub env: Environment,
+    /// Values that only the program is to know, by the names of their variables or, of files, by any.
+    pub secrets: BTreeMap<String, Sourced<Secret>>,
     /// How binding each promise is; all eight are there.
     pub promises: BTreeMap<Promise, Level>,
     /// Layers that the profile switches off: for tests and debugging, shouted about.

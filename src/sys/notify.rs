@@ -1,6 +1,6 @@
 //! Loading seccomp filters, and the user notification of seccomp_unotify(2).
 
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 
 use nix::errno::Errno;
 
@@ -104,15 +104,6 @@ pub fn load_filter_with_listener(program: &[Instruction]) -> Result<i32, Errno> 
     let flags =
         libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     load(program, flags).map(|fd| fd as i32)
-}
-
-/// Takes over a listener by its number.
-///
-/// The number comes from the launch page, written by flowjail's own code in a process that shared this
-/// descriptor table; nothing else in this process owns it.
-pub fn adopt(listener: i32) -> OwnedFd {
-    // SAFETY: see above: the descriptor is open and has no other owner in this process.
-    unsafe { OwnedFd::from_raw_fd(listener) }
 }
 
 /// SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, for which libc has no name.

@@ -169,6 +169,15 @@ pub fn duplicate(number: RawFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
+/// Takes over a descriptor by its number.
+///
+/// The number was noted by flowjail's own code in a process that shares this descriptor table and has given the
+/// descriptor up, so that nothing else in this process owns it: the listener, by the launch page; a secret's file.
+pub fn adopt(number: RawFd) -> OwnedFd {
+    // SAFETY: see above: the descriptor is open and has no other owner in this process.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
 /// What kind of file a descriptor of the caller's is (fstat(2)): S_IFDIR, S_IFREG and the like.
 pub fn kind_of(number: RawFd) -> Result<libc::mode_t, Errno> {
     // SAFETY: stat is plain data for which all zeros is valid.

@@ -12,8 +12,11 @@ use std::collections::BTreeSet;
 mod bare;
 #[path = "every_step_network.rs"]
 mod network;
+#[path = "every_step_secrets.rs"]
+mod secrets;
 pub use bare::every_step_of_a_bare_jail_fails_closed;
 pub use network::every_step_of_a_network_fails_closed;
+pub use secrets::every_step_of_secrets_fails_closed;
 
 /// One sort of call, as `failer` reads it.
 struct Call {

@@ -40,7 +40,7 @@ static const struct { const char *name; int nr; } NAMES[] = {
     N(openat), N(mkdirat), N(mknodat), N(symlinkat), N(chroot), N(rt_sigprocmask), N(clone),  N(chdir), N(fchdir), N(sethostname), N(setdomainname),
     N(setsid), N(setrlimit), N(prlimit64), N(setgroups), N(setresuid), N(setresgid), N(setuid), N(setgid), N(capset), N(prctl),
     N(landlock_create_ruleset), N(landlock_add_rule), N(landlock_restrict_self), N(seccomp), N(close_range), N(execve), N(execveat),
-    N(pidfd_open), N(pidfd_send_signal), N(dup3), N(kill), N(ioctl), N(keyctl), N(getdents64), N(wait4), N(waitid), N(ppoll), N(signalfd4), N(memfd_create), N(eventfd2), N(pipe2), N(socketpair), N(statfs), N(fstatfs),
+    N(pidfd_open), N(pidfd_send_signal), N(preadv), N(dup3), N(kill), N(ioctl), N(keyctl), N(getdents64), N(wait4), N(waitid), N(ppoll), N(signalfd4), N(memfd_create), N(eventfd2), N(pipe2), N(socketpair), N(statfs), N(fstatfs),
     N(socket), N(bind), N(listen), N(connect), N(sendto), N(recvfrom), N(sendmsg), N(recvmsg), N(epoll_create1), N(epoll_ctl), N(setsockopt),
 };
 static struct sock_filter f[256]; static int n; static int fails_execve; static int nth, traced_errno;

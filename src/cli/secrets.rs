@@ -1,0 +1,94 @@
+//! Opens the files of the plan's secrets, with the starter's rights. What is in them is read by the program's process alone.
+#![forbid(unsafe_code)]
+
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+
+use super::run::Stopped;
+use super::terminal::say;
+use crate::host::{self, Host, PathFact, PathKind};
+use crate::launch::SecretFd;
+use crate::plan::{Plan, Refusals, SecretFile, Starter, refuse_secret};
+
+/// One descriptor for each secret that is there; what is not fit for one is refused, all at once.
+pub fn open(plan: &Plan, host: &Host) -> Result<Vec<SecretFd>, Stopped> {
+    let mut opened = Vec::new();
+    let mut refusals = Vec::new();
+    for line in plan.secrets.iter().filter(|line| line.present) {
+        let Some(source) = &line.source else {
+            continue;
+        };
+        let (file, found) = open_one(source);
+        let refusal = refuse_secret(line, &found, Starter::of(host), plan);
+        match (refusal, file) {
+            (Some(refusal), _) => refusals.push(refusal),
+            (None, Some(file)) => opened.push(SecretFd {
+                name: line.name.clone(),
+                file: file.into(),
+            }),
+            // Optional, and gone since it was looked at.
+            (None, None) => {}
+        }
+    }
+    if refusals.is_empty() {
+        return Ok(opened);
+    }
+    say(Refusals(refusals));
+    Err(Stopped(super::FAILED))
+}
+
+/// How often a path is looked up anew that changes meanwhile, as Kubernetes exchanges the directory of its secrets.
+const MOST_TRIES: usize = 3;
+
+/// The file, and what it is by its descriptor; where it cannot be opened, what is known by its path.
+fn open_one(path: &Path) -> (Option<File>, SecretFile) {
+    let mut fact = host::look(path);
+    for _ in 0..MOST_TRIES {
+        // Opening a device may do something.
+        if fact.kind != PathKind::File {
+            break;
+        }
+        match open_file(&fact) {
+            Ok((file, metadata)) => {
+                fact.kind = kind_of(&metadata);
+                (fact.uid, fact.gid) = (metadata.uid(), metadata.gid());
+                fact.mode = metadata.mode() & 0o7777;
+                let size = Some(metadata.len());
+                return (Some(file), SecretFile { fact, size });
+            }
+            Err(Errno::ENOENT | Errno::ELOOP) => fact = host::look(path),
+            Err(errno) => fact.kind = PathKind::Missing(errno),
+        }
+    }
+    if fact.kind == PathKind::File {
+        fact.kind = PathKind::Missing(Errno::ELOOP);
+    }
+    (None, SecretFile { fact, size: None })
+}
+
+/// Never waits: for a writer of a FIFO, for instance. What was looked at is what is opened: no link is followed.
+fn open_file(fact: &PathFact) -> Result<(File, Metadata), Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let how = OpenHow::new()
+        .flags(flags)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let file = File::from(openat2(AT_FDCWD, &fact.real, how)?);
+    let errno = |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
+    let metadata = file.metadata().map_err(errno)?;
+    Ok((file, metadata))
+}
+
+fn kind_of(metadata: &Metadata) -> PathKind {
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        PathKind::File
+    } else if kind.is_dir() {
+        PathKind::Directory
+    } else {
+        PathKind::Special
+    }
+}
