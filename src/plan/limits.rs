@@ -85,7 +85,10 @@ pub fn judge(profile: &Profile, host: &Host, nproc: bool) -> Judgement {
     let has = |file: &str| writes.iter().any(|write: &CgroupWrite| write.file == file);
     if !has("memory.max") {
         // They say how a limit of one's own acts.
-        refused.retain(|(file, _)| !matches!(*file, "memory.oom.group" | "memory.swap.max"));
+        refused.retain(|(file, _)| match *file {
+            "memory.swap.max" => resources.swap.is_some(),
+            file => file != "memory.oom.group",
+        });
     }
     bound(&mut judgement, profile, host, &has, &mut refused, nproc);
     let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
