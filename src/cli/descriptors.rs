@@ -8,8 +8,10 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::Mode;
 
+use super::journal;
 use super::run::Stopped;
 use super::terminal::fail;
+use crate::events::Output;
 use crate::gateway::{Doors, doors};
 use crate::host;
 use crate::launch::Failure;
@@ -24,13 +26,17 @@ pub fn settle(
     events: Option<&str>,
     plan: &Plan,
     manager: Option<&Manager>,
-) -> Result<(Option<File>, Option<Doors>), Stopped> {
+) -> Result<(Option<Output>, Option<Doors>), Stopped> {
     refuse_odd_descriptors()?;
-    let events = open_events(events, plan)?;
+    let events = match events {
+        None => journal::of_stderr(&plan.name),
+        Some(JOURNAL) => Some(journal::asked_for(&plan.name)?),
+        Some(name) => Some(Output::Lines(open_events(name, plan)?)),
+    };
     let passed = handed_over()?;
     if plan.has(Layer::Fds) {
         let mut kept: Vec<RawFd> = passed.iter().map(AsRawFd::as_raw_fd).collect();
-        kept.extend(events.as_ref().map(AsRawFd::as_raw_fd));
+        kept.extend(events.as_ref().map(|events| events.as_fd().as_raw_fd()));
         kept.extend(manager.map(|manager| manager.as_fd().as_raw_fd()));
         process::close_inherited(&kept).map_err(|errno| {
             let failure = Failure::outside("closing what the caller left open", errno);
@@ -94,18 +100,14 @@ fn refuse_odd_descriptors() -> Result<(), Stopped> {
     Ok(())
 }
 
-fn open_events(name: Option<&str>, plan: &Plan) -> Result<Option<File>, Stopped> {
-    let Some(name) = name else {
-        return Ok(None);
-    };
-    match events_file(name, plan) {
-        Ok(file) => Ok(Some(file)),
-        Err(why) => Err(Stopped(fail(
-            super::FAILED,
-            format!("--events {name}: {why}"),
-            None,
-        ))),
-    }
+/// What `--events` calls the journal; a file of that name is `./journal`.
+const JOURNAL: &str = "journal";
+
+fn open_events(name: &str, plan: &Plan) -> Result<File, Stopped> {
+    events_file(name, plan).map_err(|why| {
+        let message = format!("--events {name}: {why}");
+        Stopped(fail(super::FAILED, message, None))
+    })
 }
 
 /// A descriptor that the caller left open, or a file outside of what the jail writes; no symbolic link at its end.

@@ -4,8 +4,8 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use super::terminal::tame;
 use super::usage;
+use crate::events::phrase::{self, tame, times};
 use crate::events::{Denial, Ledger, Tally, advice};
 use crate::gateway::Doors;
 use crate::gateway::address::metadata;
@@ -152,77 +152,14 @@ fn write_end(out: &mut String, plan: &Plan, outcome: &Outcome) -> std::fmt::Resu
 }
 
 fn describe(denial: &Denial) -> (String, String) {
-    match denial {
-        Denial::Exec { path, argv } => {
-            let words = shorten(&tame(&argv.join(" ")));
-            (
-                format!("start of the program {}: {words}", shorten(&tame(path))),
-                advice::for_exec(path),
-            )
-        }
-        Denial::Connection {
-            host,
-            port,
-            reason,
-            allow,
-        } => (connection(host, *port, reason), allow.clone()),
-        Denial::Name {
-            name,
-            reason,
-            allow,
-        } => {
-            let what = format!("name {}: {}", shorten(&tame(name)), tame(reason));
-            (what, allow.clone())
-        }
-        Denial::Visitor { to, reason, allow } => {
-            (format!("visitor of {to}: {}", tame(reason)), allow.clone())
-        }
-        Denial::Program { path } => {
-            let what = format!("start of the program {}", shorten(&tame(path)));
-            (what, advice::for_exec(path))
-        }
-        Denial::Call { syscall, tested } => {
-            (call(syscall, tested), advice::for_call(syscall, tested))
-        }
-    }
-}
-
-fn connection(host: &str, port: u16, reason: &str) -> String {
-    let place = match host.contains(':') {
-        true if host.starts_with("unix:") => host.to_owned(),
-        true => format!("[{host}]:{port}"),
-        false => format!("{host}:{port}"),
+    let allow = match denial {
+        Denial::Exec { path, .. } | Denial::Program { path } => advice::for_exec(path),
+        Denial::Connection { allow, .. }
+        | Denial::Name { allow, .. }
+        | Denial::Visitor { allow, .. } => allow.clone(),
+        Denial::Call { syscall, tested } => advice::for_call(syscall, tested),
     };
-    let (place, reason) = (shorten(&tame(&place)), shorten(&tame(reason)));
-    format!("connection to {place}: {reason}")
-}
-
-fn call(syscall: &str, tested: &[(u8, u64)]) -> String {
-    let args: Vec<String> = tested
-        .iter()
-        .map(|(arg, value)| format!("arg{arg} {value:#x}"))
-        .collect();
-    match args.is_empty() {
-        true => format!("system call {syscall}"),
-        false => format!("system call {syscall} with {}", args.join(", ")),
-    }
-}
-
-/// A line that a person reads.
-fn shorten(text: &str) -> String {
-    match text.char_indices().nth(200) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// A count in words.
-pub fn times(count: u64) -> String {
-    if count == 1 {
-        "once".into()
-    } else {
-        format!("{count} times")
-    }
+    (phrase::denial(denial), allow)
 }
 
 fn count_kinds(count: usize) -> String {

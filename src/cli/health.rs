@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::terminal::{fail, out, say, tame};
+use super::terminal::{fail, out, say};
+use crate::events::phrase::tame;
 use crate::host;
 use crate::plan;
 use crate::profile::{self, Overlay};

@@ -5,6 +5,7 @@ mod check;
 mod descriptors;
 mod digest;
 mod health;
+mod journal;
 mod net;
 mod plan;
 mod profiles;

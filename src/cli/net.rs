@@ -11,7 +11,8 @@ use clap::Args;
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::Uid;
 
-use super::terminal::{fail, out, tame};
+use super::terminal::{fail, out};
+use crate::events::phrase::tame;
 use crate::gateway::control::State;
 use crate::gateway::doors::{CONTROL, control_name, plain};
 

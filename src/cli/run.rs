@@ -41,8 +41,9 @@ pub struct JailFlags {
     /// Give a parameter of the profile a value; as [params]
     #[arg(long, value_name = "PARAM=VALUE")]
     pub set: Vec<String>,
-    /// Write events as JSON lines to a file or an open descriptor
-    #[arg(long, value_name = "FILE|fd:N")]
+    /// Write events as JSON lines to a file or an open descriptor, or send them to the journal; default: to the
+    /// journal where that is what stderr is, else nowhere
+    #[arg(long, value_name = "FILE|fd:N|journal")]
     pub events: Option<String>,
 }
 

@@ -29,24 +29,6 @@ pub fn fail(code: u8, message: impl Display, hint: Option<&str>) -> u8 {
     code
 }
 
-/// Text of others, safe to print: control characters, and those that reorder or hide text, are shown as escapes.
-pub fn tame(text: &str) -> String {
-    let odd = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-                | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-    };
-    let mut safe = String::new();
-    for c in text.chars() {
-        if odd(c) {
-            safe.extend(c.escape_default());
-        } else {
-            safe.push(c);
-        }
-    }
-    safe
-}
-
 /// The terminal on stdin and its mode, as the jail found it.
 pub struct Terminal(Option<(Termios, Pid)>);
 

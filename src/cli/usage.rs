@@ -3,7 +3,7 @@
 
 use std::fmt::{Result, Write};
 
-use super::digest::times;
+use crate::events::phrase::times;
 use crate::events::{Usage, advice};
 use crate::plan::Plan;
 

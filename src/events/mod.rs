@@ -1,9 +1,11 @@
-//! What happened: events as JSON lines, each kind of denial told once and counted after that.
+//! What happened: events as JSON lines or as records of the journal, each kind of denial told once and counted after that.
 #![forbid(unsafe_code)]
 
 pub mod advice;
 mod flows;
+mod journal;
 mod ledger;
+pub mod phrase;
 mod sink;
 mod traffic;
 mod usage;
@@ -13,8 +15,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 pub use flows::Flows;
+pub use journal::Journal;
 pub use ledger::{Denial, Ledger, Tally};
-pub use sink::Sink;
+pub use sink::{Output, Sink};
 pub use traffic::{Connection, Query, Verdict, Visitor};
 pub use usage::{Hit, Usage};
 
@@ -154,6 +157,9 @@ impl Event {
         allow.into_iter().for_each(String::clear);
     }
 }
+
+/// How long the words of a command line may be, tried in turn until an event fits where it goes.
+const CUTS: [usize; 5] = [usize::MAX, 64, 16, 4, 0];
 
 fn cut(text: &mut String, most: usize) {
     if text.len() > most {

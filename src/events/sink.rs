@@ -3,17 +3,34 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
-use super::Event;
+use super::{CUTS, Event, Journal};
 
-/// A file, pipe or socket that takes one JSON object per line.
+/// Where events go.
+pub enum Output {
+    /// A file, pipe or socket that takes one JSON object per line.
+    Lines(File),
+    /// The journal.
+    Journal(Journal),
+}
+
+impl AsFd for Output {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Output::Lines(file) => file.as_fd(),
+            Output::Journal(journal) => journal.as_fd(),
+        }
+    }
+}
+
+/// Takes events, and counts those that could not be passed on at once.
 pub struct Sink {
-    file: Option<File>,
+    output: Option<Output>,
     torn: bool,
     dropped: u64,
 }
@@ -29,10 +46,10 @@ struct Line<'a> {
 const MAX_LINE: usize = 4096;
 
 impl Sink {
-    /// A sink over an open file, or over nothing.
-    pub fn new(file: Option<File>) -> Sink {
+    /// A sink over an output, or over nothing.
+    pub fn new(output: Option<Output>) -> Sink {
         Sink {
-            file,
+            output,
             torn: false,
             dropped: 0,
         }
@@ -41,32 +58,16 @@ impl Sink {
     /// Writes one event, with long texts cut until the line fits; what cannot be written at once is counted as
     /// dropped.
     pub fn write(&mut self, event: &Event) {
-        if self.file.is_none() {
-            return;
-        }
-        let line = line_of(event);
-        if !line.is_some_and(|line| self.put(&line)) {
-            self.dropped += 1;
-        }
-    }
-
-    fn put(&mut self, line: &[u8]) -> bool {
-        let Some(file) = &mut self.file else {
-            return false;
-        };
-        let mut waiting = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
-        if !poll(&mut waiting, PollTimeout::ZERO).is_ok_and(|count| count > 0) {
-            return false;
-        }
-        // After a line that a full disk cut short the next one begins on a line of its own.
-        let start: &[u8] = if self.torn { b"\n" } else { b"" };
-        let whole = [start, line].concat();
-        match file.write(&whole) {
-            Ok(length) => {
-                self.torn = length < whole.len() && length > 0;
-                length == whole.len()
+        let taken = match &mut self.output {
+            None => return,
+            Some(Output::Journal(journal)) => journal.send(event),
+            Some(Output::Lines(file)) => {
+                let line = line_of(event);
+                line.is_some_and(|line| put(file, &line, &mut self.torn))
             }
-            Err(_) => false,
+        };
+        if !taken {
+            self.dropped += 1;
         }
     }
 
@@ -81,13 +82,31 @@ impl Sink {
     }
 }
 
+/// Writes a line at once or not at all; `torn`: a full disk cut the last one short, so that this one begins on a line of
+/// its own.
+fn put(file: &mut File, line: &[u8], torn: &mut bool) -> bool {
+    let mut waiting = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
+    if !poll(&mut waiting, PollTimeout::ZERO).is_ok_and(|count| count > 0) {
+        return false;
+    }
+    let start: &[u8] = if *torn { b"\n" } else { b"" };
+    let whole = [start, line].concat();
+    match file.write(&whole) {
+        Ok(length) => {
+            *torn = length < whole.len() && length > 0;
+            length == whole.len()
+        }
+        Err(_) => false,
+    }
+}
+
 /// An event as a line; arguments are cut to ever shorter ones until it fits.
 fn line_of(event: &Event) -> Option<Vec<u8>> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let time = since.map_or(0.0, |since| since.as_secs_f64());
     let time = (time * 1000.0).round() / 1000.0;
     let mut event = event.clone();
-    for most in [usize::MAX, 64, 16, 4, 0] {
+    for most in CUTS {
         event.shorten(most);
         let mut line = serde_json::to_vec(&Line {
             time,
