@@ -9,7 +9,9 @@ mod journal;
 mod net;
 mod plan;
 mod profiles;
+mod reload;
 mod run;
+mod running;
 mod secrets;
 mod terminal;
 mod up;
@@ -40,6 +42,17 @@ enum Command {
     Check(check::CheckArgs),
     /// Show what `run` would do here: the promises, what holds them, and every step in order.
     Plan(plan::PlanArgs),
+    /// Give a running jail the rules of its changed profile, without a restart where that can be.
+    ///
+    /// What may be reached is changed at once and as a whole: [net] allow, private, addresses, hosts, resolver and
+    /// limits. Connections to hosts that are not allowed any more are reset; the others go on. Everything else needs a
+    /// restart, and so does a port that a namespaced jail's Landlock domain does not know: it is listed, and what can be
+    /// changed is changed all the same. A profile with a problem, or one that cannot be held here, changes nothing.
+    /// Give the same flags and command that `run` was given. Under systemd:
+    /// ExecReload=/usr/local/bin/flowjail reload --profile FILE
+    ///
+    /// Exit code: 0 everything is in force, 10 something needs a restart, 125 nothing is changed.
+    Reload(reload::ReloadArgs),
     /// Show the network of a running jail: open connections, names, counters.
     Net(net::NetArgs),
     /// Ask a running jail's program whether it is well: 0 for a 2xx, 1 for anything else. For HEALTHCHECK and probes.
@@ -72,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Up(args) => up::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Reload(args) => reload::run(&args),
         Command::Net(args) => net::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Profiles(args) => profiles::run(&args),

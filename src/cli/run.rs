@@ -10,7 +10,7 @@ use crate::gateway::Doors;
 use crate::host::{self, Host, Request};
 use crate::launch::{self, Failure, SecretFd};
 use crate::plan::{self, Plan, Refusals};
-use crate::profile::{self, Overlay};
+use crate::profile::{self, Overlay, Profile};
 use crate::service::{Manager, Service};
 use crate::supervisor::{self, Beside};
 
@@ -101,16 +101,34 @@ pub fn jail(flags: &JailFlags, command: &[String]) -> Result<u8, Stopped> {
     Ok(outcome.code)
 }
 
+/// The profile that the flags name and change; its problems are printed.
+pub fn load(flags: &JailFlags) -> Result<Profile, Stopped> {
+    profile::load(&flags.profile, &flags.overlay()).map_err(|problems| {
+        say(problems);
+        Stopped(super::FAILED)
+    })
+}
+
 /// From flags to a plan; what stands in the way is printed.
 pub fn resolve(
     flags: &JailFlags,
     command: &[String],
     probe: bool,
 ) -> Result<(Host, Plan), Stopped> {
-    let profile = profile::load(&flags.profile, &flags.overlay()).map_err(|problems| {
-        say(problems);
-        Stopped(super::FAILED)
-    })?;
+    plan_by(plan::resolve, flags, command, probe)
+}
+
+/// How a plan is made of a profile, a host and the jail's name.
+type Resolve = fn(&Profile, &Host, &str) -> Result<Plan, Refusals>;
+
+/// The same by another way to resolve.
+pub fn plan_by(
+    resolve: Resolve,
+    flags: &JailFlags,
+    command: &[String],
+    probe: bool,
+) -> Result<(Host, Plan), Stopped> {
+    let profile = load(flags)?;
     let request = Request {
         command: command.to_vec(),
         probe,
@@ -118,7 +136,7 @@ pub fn resolve(
     let host = host::observe(&profile, &request)
         .map_err(|error| Stopped(fail(error.exit, &error.message, error.hint.as_deref())))?;
     let name = flags.name.clone().unwrap_or_else(|| profile.name.clone());
-    let plan = plan::resolve(&profile, &host, &name).map_err(|refusals| {
+    let plan = resolve(&profile, &host, &name).map_err(|refusals| {
         say(refusals);
         Stopped(super::FAILED)
     })?;

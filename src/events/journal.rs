@@ -130,7 +130,7 @@ fn priority(event: &Event) -> u8 {
         Event::Service {
             state: "unwell", ..
         } => WARNING,
-        Event::Service { .. } => INFO,
+        Event::Service { .. } | Event::Reload(_) => INFO,
         Event::DeniedCall { .. } | Event::DeniedExec { .. } | Event::Limit { .. } => WARNING,
         Event::Connection(connection) => of(connection.verdict),
         Event::Query(query) => of(query.verdict),

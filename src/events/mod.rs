@@ -6,6 +6,7 @@ mod flows;
 mod journal;
 mod ledger;
 pub mod phrase;
+mod reload;
 mod sink;
 mod traffic;
 mod usage;
@@ -17,6 +18,7 @@ use serde::Serialize;
 pub use flows::Flows;
 pub use journal::Journal;
 pub use ledger::{Denial, Ledger, Tally};
+pub use reload::Reload;
 pub use sink::{Output, Sink};
 pub use traffic::{Connection, Query, Verdict, Visitor};
 pub use usage::{Hit, Usage};
@@ -93,6 +95,8 @@ pub enum Event {
         /// Milliseconds since its start.
         ms: u64,
     },
+    /// Somebody has changed what the jail may reach.
+    Reload(Reload),
     /// The jail ended.
     Exit {
         /// flowjail's exit code.
@@ -135,6 +139,7 @@ impl Event {
             Event::Start { .. }
             | Event::Limit { .. }
             | Event::Service { .. }
+            | Event::Reload(_)
             | Event::Exit { .. } => {}
         }
     }

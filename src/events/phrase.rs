@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::traffic::{Connection, Query, Verdict, Visitor};
-use super::{Denial, Event};
+use super::{Denial, Event, Hit, Reload};
 
 /// Text of others, safe to print: control characters, and those that reorder or hide text, are shown as escapes.
 pub fn tame(text: &str) -> String {
@@ -60,6 +60,7 @@ pub fn event(event: &Event) -> String {
         Event::Limit {
             hit, count, limit, ..
         } => of_limit(*hit, *count, *limit),
+        Event::Reload(one) => of_reload(one),
         Event::Service { state, ms } => {
             format!(
                 "{state} {}.{} s after its start",
@@ -82,6 +83,18 @@ pub fn event(event: &Event) -> String {
             format!("end{signal}: exit code {code}{blocked}")
         }
     }
+}
+
+fn of_reload(one: &Reload) -> String {
+    let (added, removed) = (one.added_count, one.removed_count);
+    let mut text = format!(
+        "reload by uid {}: {added} lines added, {removed} removed",
+        one.uid
+    );
+    if one.restart_count > 0 {
+        text += &format!("; waits for a restart: {}", tame(&one.restart.join(", ")));
+    }
+    text
 }
 
 fn of_limit(hit: Hit, count: u64, limit: Option<u64>) -> String {
@@ -261,6 +274,7 @@ mod tests {
                 signal: signal.map(str::to_owned),
                 denied,
                 dropped: 0,
+                usage: None,
             })
         };
         assert_eq!(end(0, None, 0), "end: exit code 0");

@@ -13,6 +13,7 @@ use tokio::task::spawn_local;
 
 use super::outward::{self, Target};
 use super::policy;
+use super::reload::line_of;
 use super::serve::{Gateway, next};
 use super::stream::reset;
 use super::stub;
@@ -74,14 +75,12 @@ pub async fn accept(gateway: Rc<Gateway>, listener: TcpListener) {
 }
 
 fn lead(gateway: &Rc<Gateway>, stream: TcpStream, to: SocketAddr) {
-    if gateway.plan.stubs.contains(&to) {
+    if gateway.plan().stubs.contains(&to) {
         spawn_local(stub::stream(Rc::clone(gateway), stream));
         return;
     }
     match target(gateway, to) {
-        Some(target) => {
-            spawn_local(outward::serve(Rc::clone(gateway), stream, Rc::new(target)));
-        }
+        Some(target) => outward::serve(gateway, stream, &Rc::new(target)),
         None => reset(&stream),
     }
 }
@@ -92,18 +91,15 @@ fn target(gateway: &Gateway, to: SocketAddr) -> Option<Target> {
         IpAddr::V4(v4) => gateway.names.borrow().host_of(v4).cloned(),
         IpAddr::V6(_) => None,
     };
+    let plan = gateway.plan();
     match named {
         Some(host) => {
-            let lines = policy::lines_of(&gateway.plan, &host);
-            let line = lines
-                .into_iter()
-                .find(|line| line.port == to.port())?
-                .clone();
+            let line = line_of(&plan, &host, to.port())?;
             Some(Target::Host(host, line))
         }
-        None => match policy::host_of_file(&gateway.plan, to) {
+        None => match policy::host_of_file(&plan, to) {
             Some((host, line)) => Some(Target::Host(host.to_owned(), line.clone())),
-            None => policy::screen_address(&gateway.plan.addresses, to)
+            None => policy::screen_address(&plan.addresses, to)
                 .is_ok()
                 .then_some(Target::Address(to)),
         },

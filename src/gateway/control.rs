@@ -1,4 +1,4 @@
-//! What `flowjail net` reads: one JSON document a connection, and nothing is taken in.
+//! What `flowjail net` reads, and what `flowjail reload` asks for: one JSON document each way, or one back.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::live::Totals;
 use super::policy;
+use super::reload::{self, Answer, Request};
 use super::serve::Gateway;
 
 /// How long a reader may take.
@@ -82,11 +83,57 @@ pub async fn answer(gateway: Rc<Gateway>, listener: UnixListener) {
         readers.set(readers.get() + 1);
         let (gateway, readers) = (Rc::clone(&gateway), Rc::clone(&readers));
         spawn_local(async move {
-            let text = serde_json::to_vec(&state(&gateway)).unwrap_or_default();
-            // A reader that does not read gets no more.
-            let _ = timeout(PATIENCE, write(&stream, &text)).await;
+            if let Ok(Ok(asked)) = timeout(PATIENCE, read(&stream)).await {
+                let text = reply(&gateway, &stream, &asked).await;
+                // A reader that does not read gets no more.
+                let _ = timeout(PATIENCE, write(&stream, &text)).await;
+            }
             readers.set(readers.get() - 1);
         });
+    }
+}
+
+/// What is asked ends where its writer stops writing: nothing at all asks for the state.
+async fn reply(gateway: &Rc<Gateway>, stream: &UnixStream, asked: &[u8]) -> Vec<u8> {
+    if asked.is_empty() {
+        return serde_json::to_vec(&state(gateway)).unwrap_or_default();
+    }
+    let refused = |why: String| Answer {
+        schema: reload::SCHEMA,
+        jail: gateway.name.clone(),
+        refused: Some(why),
+        ..Answer::default()
+    };
+    let uid = stream.peer_cred().map(|peer| peer.uid());
+    let answer = match (uid, serde_json::from_slice::<Request>(asked)) {
+        // The workload's user may be another than the one who started it.
+        (Ok(uid), _) if gateway.roots && uid != 0 => {
+            refused("root has started it, and root alone may change its rules".into())
+        }
+        (Ok(uid), Ok(request)) if request.schema == reload::SCHEMA => {
+            reload::reload(gateway, request, uid).await
+        }
+        (Ok(_), Ok(_)) => refused("another version of flowjail runs it".into()),
+        (Ok(_), Err(why)) => refused(format!("not a request: {why}")),
+        (Err(why), _) => refused(why.to_string()),
+    };
+    serde_json::to_vec(&answer).unwrap_or_default()
+}
+
+/// The longest request; rules and a host's /etc/hosts take far less.
+const MAX_REQUEST: usize = 8 << 20;
+
+async fn read(stream: &UnixStream) -> Result<Vec<u8>, std::io::Error> {
+    let (mut asked, mut room) = (Vec::new(), [0u8; 4096]);
+    loop {
+        let more = stream.async_io(Interest::READABLE, || stream.try_read(&mut room));
+        match more.await? {
+            0 => return Ok(asked),
+            length if asked.len() + length > MAX_REQUEST => {
+                return Err(std::io::ErrorKind::FileTooLarge.into());
+            }
+            length => asked.extend_from_slice(&room[..length]),
+        }
     }
 }
 
@@ -115,10 +162,11 @@ async fn write(stream: &UnixStream, text: &[u8]) -> Result<(), std::io::Error> {
 
 fn state(gateway: &Gateway) -> State {
     let names = gateway.names.borrow();
-    let name = |(host, address): (&String, &std::net::Ipv4Addr)| Name {
+    let plan = gateway.plan();
+    let name = |(host, address): (&String, std::net::Ipv4Addr)| Name {
         host: host.clone(),
         address: address.to_string(),
-        ports: policy::lines_of(&gateway.plan, host)
+        ports: policy::lines_of(&plan, host)
             .iter()
             .map(|line| line.port)
             .collect(),

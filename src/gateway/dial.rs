@@ -29,8 +29,9 @@ pub async fn host(
     line: &HostLine,
     open: &Open,
 ) -> Result<TcpStream, Reason> {
-    let pinned = gateway.plan.names.get(host).copied();
-    if let Some(proxy) = &gateway.plan.proxy
+    let plan = gateway.plan();
+    let pinned = plan.names.get(host).copied();
+    if let Some(proxy) = &plan.proxy
         && pinned.is_none()
         && !line.private
     {
@@ -38,7 +39,7 @@ pub async fn host(
     }
     let found = match pinned {
         Some(address) => vec![address],
-        None => gateway.resolver.addresses(host).await?,
+        None => gateway.resolver().addresses(host).await?,
     };
     let screened = policy::screen(line, pinned.is_some(), &found);
     if let Err(Reason::PrivateAddress(address, _) | Reason::NeverAddress(address, _)) = &screened {
@@ -57,7 +58,10 @@ pub async fn address(
 ) -> Result<TcpStream, Reason> {
     let ip = address.ip().to_canonical();
     *open.address.borrow_mut() = ip.to_string();
-    policy::screen_address(&gateway.plan.addresses, SocketAddr::new(ip, address.port()))?;
+    policy::screen_address(
+        &gateway.plan().addresses,
+        SocketAddr::new(ip, address.port()),
+    )?;
     race(gateway, &[ip], address.port()).await
 }
 
@@ -69,7 +73,7 @@ fn note_peer(stream: &TcpStream, open: &Open) {
 
 /// The first address that answers, the next one tried whenever one has failed or [`STAGGER`] is over.
 async fn race(gateway: &Gateway, found: &[IpAddr], port: u16) -> Result<TcpStream, Reason> {
-    let deadline = Instant::now() + gateway.plan.limits.connect;
+    let deadline = Instant::now() + gateway.plan().limits.connect;
     let mut waiting = interleave(found).into_iter();
     let mut running = JoinSet::new();
     let mut last = Reason::NoAddress;
@@ -140,15 +144,15 @@ async fn through_proxy(
 ) -> Result<TcpStream, Reason> {
     let found = match &proxy.host {
         ProxyHost::Address(address) => vec![*address],
-        ProxyHost::Name(name) => match gateway.plan.names.get(name) {
+        ProxyHost::Name(name) => match gateway.plan().names.get(name) {
             Some(address) => vec![*address],
-            None => gateway.resolver.addresses(name).await?,
+            None => gateway.resolver().addresses(name).await?,
         },
     };
     let stream = race(gateway, &found, proxy.port).await?;
     note_peer(&stream, open);
     let tunnel = timeout(
-        gateway.plan.limits.connect,
+        gateway.plan().limits.connect,
         ask_for_tunnel(&stream, host, port),
     );
     tunnel.await.map_err(|_| Reason::ConnectTimeout)??;

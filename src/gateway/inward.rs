@@ -90,7 +90,7 @@ async fn lead(
         return Err(Reason::NotInvited);
     }
     let inner = reach(gateway, visitor, line.to).await?;
-    let (count, idle) = (Count::default(), gateway.plan.limits.idle);
+    let (count, idle) = (Count::default(), gateway.plan().limits.idle);
     let begun = timeout(idle, send_all(&inner, &first, &count.sent)).await;
     if !matches!(begun, Ok(Ok(()))) {
         return Err(Reason::NotListening);
@@ -134,7 +134,7 @@ pub async fn reach(gateway: &Gateway, visitor: IpAddr, port: u16) -> Result<TcpS
             continue;
         };
         let reached = timeout(
-            gateway.plan.limits.connect,
+            gateway.plan().limits.connect,
             connect(made, source, SocketAddr::new(to, port)),
         );
         match reached.await {

@@ -3,14 +3,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use super::outward::Target;
 use super::reason::Reason;
 use super::relay::Count;
+use super::stream::reset;
 use crate::profile::NetLimits;
 
 /// One connection out of the jail, from its accept to its end.
@@ -24,6 +27,31 @@ pub struct Open {
     pub since: Instant,
     /// What it is for.
     pub target: Rc<Target>,
+    /// The host's side, once there is one.
+    far: RefCell<Weak<TcpStream>>,
+    withdrawn: Notify,
+}
+
+impl Open {
+    /// Keeps the host's side in sight.
+    pub fn reached(&self, far: TcpStream) -> Rc<TcpStream> {
+        let far = Rc::new(far);
+        *self.far.borrow_mut() = Rc::downgrade(&far);
+        far
+    }
+
+    /// Ends it: it is not allowed any more. The host hears of it by a reset, too.
+    pub fn withdraw(&self) {
+        if let Some(far) = self.far.borrow().upgrade() {
+            reset(&far);
+        }
+        self.withdrawn.notify_one();
+    }
+
+    /// Comes about when it is to end.
+    pub async fn withdrawal(&self) {
+        self.withdrawn.notified().await;
+    }
 }
 
 /// What is open, and what was.
@@ -32,7 +60,9 @@ pub struct Live {
     open: RefCell<BTreeMap<u64, Rc<Open>>>,
     per_host: RefCell<BTreeMap<String, u32>>,
     next: Cell<u64>,
-    limits: NetLimits,
+    limits: Cell<NetLimits>,
+    /// The most that either way may have, whatever the profile says.
+    share: u32,
     visitors: Cell<u32>,
     totals: RefCell<Totals>,
 }
@@ -67,35 +97,44 @@ impl Live {
     pub fn new(limits: &NetLimits, descriptors: u64) -> Live {
         let share = (descriptors - RESERVED.min(descriptors / 4)) / 4;
         let share = u32::try_from(share).unwrap_or(u32::MAX).max(1);
-        let limits = NetLimits {
-            connections: limits.connections.min(share),
-            visitors: limits.visitors.min(share),
-            ..*limits
-        };
-        Live {
+        let live = Live {
             open: RefCell::default(),
             per_host: RefCell::default(),
             next: Cell::new(0),
-            limits,
+            limits: Cell::new(*limits),
+            share,
             visitors: Cell::new(0),
             totals: RefCell::default(),
-        }
+        };
+        live.set_limits(limits);
+        live
+    }
+
+    /// From now on these hold; what is open already stays.
+    pub fn set_limits(&self, limits: &NetLimits) {
+        self.limits.set(NetLimits {
+            connections: limits.connections.min(self.share),
+            visitors: limits.visitors.min(self.share),
+            ..*limits
+        });
     }
 
     /// Opens a connection, unless there are as many as there may be.
     pub fn open(&self, target: &Rc<Target>) -> Result<(u64, Rc<Open>), Reason> {
         let mut open = self.open.borrow_mut();
-        if open.len() >= self.limits.connections as usize {
+        if open.len() >= self.limits.get().connections as usize {
             return Err(Reason::TooMany);
         }
         let mut per_host = self.per_host.borrow_mut();
         let of_host = per_host.entry(target.key()).or_insert(0);
-        if *of_host >= self.limits.per_host {
+        if *of_host >= self.limits.get().per_host {
             return Err(Reason::TooManyOfHost);
         }
         *of_host += 1;
         let connection = Rc::new(Open {
             target: Rc::clone(target),
+            far: RefCell::default(),
+            withdrawn: Notify::new(),
             address: RefCell::default(),
             count: Count::default(),
             since: Instant::now(),
@@ -123,7 +162,7 @@ impl Live {
 
     /// A visitor comes, unless there are as many as there may be.
     pub fn enter(&self) -> Result<(), Reason> {
-        if self.visitors.get() >= self.limits.visitors {
+        if self.visitors.get() >= self.limits.get().visitors {
             return Err(Reason::TooMany);
         }
         self.visitors.set(self.visitors.get() + 1);

@@ -1,8 +1,11 @@
 //! A connection out of the jail: who is meant, whether the bytes say so, dialled, carried, recorded.
 #![forbid(unsafe_code)]
 
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -17,6 +20,7 @@ use super::reason::Reason;
 use super::relay::relay;
 use super::requests;
 use super::serve::{Gateway, next};
+use super::standing::Meaning;
 use super::stream::{read_more, reset, send_all};
 use super::word::Word;
 use crate::events::{Connection, Verdict};
@@ -35,12 +39,12 @@ pub enum Target {
 /// How long a client may take to say whom it means.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Accepts for ever.
-pub async fn accept(gateway: Rc<Gateway>, listener: TcpListener, target: Target) {
-    let target = Rc::new(target);
+/// Accepts for ever, each for what the listener stands for then.
+pub async fn accept(gateway: Rc<Gateway>, listener: TcpListener, meaning: Meaning) {
     loop {
         let (stream, _) = next(&listener).await;
-        spawn_local(serve(Rc::clone(&gateway), stream, Rc::clone(&target)));
+        let target = Rc::clone(&meaning.borrow());
+        serve(&gateway, stream, &target);
     }
 }
 
@@ -66,27 +70,31 @@ impl Target {
         match self {
             Target::Host(_, line) => line.origin.clone(),
             Target::Address(address) => {
-                let mut lines = gateway.plan.addresses.iter();
-                let named = lines.find(|line| line.names(*address));
+                let plan = gateway.plan();
+                let named = plan.addresses.iter().find(|line| line.names(*address));
                 named.map_or(String::new(), |line| line.origin.clone())
             }
         }
     }
 }
 
-/// Serves one connection to its end.
-pub async fn serve(gateway: Rc<Gateway>, near: TcpStream, target: Rc<Target>) {
-    let (key, open) = match gateway.live.open(&target) {
-        Ok(opened) => opened,
+/// Serves one connection to its end. It is known of when this returns: rules that change find it.
+pub fn serve(gateway: &Rc<Gateway>, near: TcpStream, target: &Rc<Target>) {
+    match gateway.live.open(target) {
+        Ok((key, open)) => {
+            spawn_local(to_the_end(Rc::clone(gateway), near, key, open));
+        }
         Err(reason) => {
             reset(&near);
             drop(near);
             gateway.live.count(|totals| totals.refused += 1);
-            gateway.tell(&Word::Connection(failed(&target, &gateway, &reason)));
-            return;
+            gateway.tell(&Word::Connection(failed(target, gateway, &reason)));
         }
-    };
-    let came_to = carry(&gateway, &near, &target, &open).await;
+    }
+}
+
+async fn to_the_end(gateway: Rc<Gateway>, near: TcpStream, key: u64, open: Rc<Open>) {
+    let came_to = unless_withdrawn(carry(&gateway, &near, &open), &open).await;
     if came_to.is_err() {
         reset(&near);
     }
@@ -106,6 +114,19 @@ pub async fn serve(gateway: Rc<Gateway>, near: TcpStream, target: Rc<Target>) {
         Err(reason) => because(&reason, event),
     };
     gateway.tell(&Word::Connection(event));
+}
+
+/// Carries a connection on for as long as the rules let it.
+async fn unless_withdrawn(
+    carrying: impl Future<Output = Result<(), Reason>>,
+    open: &Open,
+) -> Result<(), Reason> {
+    let (mut carrying, mut withdrawal) = (pin!(carrying), pin!(open.withdrawal()));
+    poll_fn(|context| match withdrawal.as_mut().poll(context) {
+        Poll::Ready(()) => Poll::Ready(Err(Reason::Withdrawn)),
+        Poll::Pending => carrying.as_mut().poll(context),
+    })
+    .await
 }
 
 /// A connection that is still open when the jail has ended.
@@ -161,23 +182,18 @@ fn because(reason: &Reason, event: Connection) -> Connection {
 /// Reads what says who is meant, dials, and carries the rest. A connection that one side broke off has ended as
 /// connections do. Boxed is what most connections need for a moment or not at all: a task has the size of its largest
 /// state for as long as it lives.
-async fn carry(
-    gateway: &Gateway,
-    near: &TcpStream,
-    target: &Target,
-    open: &Open,
-) -> Result<(), Reason> {
-    let idle = gateway.plan.limits.idle;
-    let (host, line) = match target {
+async fn carry(gateway: &Gateway, near: &TcpStream, open: &Open) -> Result<(), Reason> {
+    let idle = gateway.plan().limits.idle;
+    let (host, line) = match &*open.target {
         Target::Address(address) => {
-            let far = Box::pin(dial::address(gateway, *address, open)).await?;
+            let far = open.reached(Box::pin(dial::address(gateway, *address, open)).await?);
             return relay(near, &far, &open.count, &gateway.pipes, idle).await;
         }
         Target::Host(host, line) => (host, line),
     };
     match line.protocol {
         Protocol::Tcp => {
-            let far = Box::pin(dial::host(gateway, host, line, open)).await?;
+            let far = open.reached(Box::pin(dial::host(gateway, host, line, open)).await?);
             relay(near, &far, &open.count, &gateway.pipes, idle).await
         }
         Protocol::Tls => {
@@ -185,7 +201,7 @@ async fn carry(
             let Some(first) = first.await.map_err(|_| Reason::NoHead)?? else {
                 return Ok(());
             };
-            let far = Box::pin(dial::host(gateway, host, line, open)).await?;
+            let far = open.reached(Box::pin(dial::host(gateway, host, line, open)).await?);
             let sent = timeout(idle, send_all(&far, &first, &open.count.sent)).await;
             drop(first);
             match sent {
@@ -200,7 +216,7 @@ async fn carry(
             let Some(first) = first.await.map_err(|_| Reason::NoHead)?? else {
                 return Ok(());
             };
-            let far = Box::pin(dial::host(gateway, host, line, open)).await?;
+            let far = open.reached(Box::pin(dial::host(gateway, host, line, open)).await?);
             let ends = requests::Ends { near, far: &far };
             Box::pin(requests::carry(gateway, ends, requests, first, open)).await
         }

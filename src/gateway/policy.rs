@@ -1,7 +1,7 @@
 //! What the jail may reach: pure decisions on the plan's lines.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::address;
@@ -39,6 +39,19 @@ pub fn host_of_file(plan: &NetworkPlan, to: SocketAddr) -> Option<(&str, &HostLi
             .find(|line| line.port == to.port())?;
         Some((name.as_str(), line))
     })
+}
+
+/// All addresses for which [`host_of_file`] finds a host.
+pub fn all_of_file(plan: &NetworkPlan) -> BTreeSet<SocketAddr> {
+    let mut all = BTreeSet::new();
+    let names = plan.host_names.iter().filter(|_| plan.shared);
+    for (name, addresses) in names {
+        for line in lines_of(plan, name) {
+            let to = addresses.iter().map(|ip| SocketAddr::new(*ip, line.port));
+            all.extend(to.filter(|to| host_of_file(plan, *to).is_some()));
+        }
+    }
+    all
 }
 
 /// What a query for a name's address gets.

@@ -31,7 +31,7 @@ async fn answers(gateway: &Gateway) -> bool {
     let Some(stream) = reach(gateway).await else {
         return false;
     };
-    let Probe::Http(path) = &gateway.plan.ready else {
+    let Probe::Http(path) = &gateway.plan().ready else {
         return true;
     };
     let request = format!(
@@ -55,9 +55,10 @@ async fn answers(gateway: &Gateway) -> bool {
 
 /// The program at the first published address. That of the bare jail listens there itself.
 async fn reach(gateway: &Gateway) -> Option<TcpStream> {
-    let line = gateway.plan.publish.first()?;
+    let plan = gateway.plan();
+    let line = plan.publish.first()?;
     let own = IpAddr::from(Ipv4Addr::LOCALHOST);
-    if !gateway.plan.shared {
+    if !plan.shared {
         return inward::reach(gateway, own, line.to).await.ok();
     }
     let mut at: SocketAddr = *gateway.serves.first().unwrap_or(&line.address);

@@ -14,6 +14,8 @@ use crate::events::Verdict;
 pub enum Reason {
     /// No line of the profile names the host.
     NotInProfile,
+    /// A line named it when the connection was made, and none does any more.
+    Withdrawn,
     /// The name is none that a host can have.
     NoHostName,
     /// The cloud's metadata service, by name.
@@ -90,7 +92,9 @@ impl Reason {
     /// The flag or profile line that would allow it; empty where nothing should.
     pub fn allow(&self, host: &str, port: u16) -> String {
         match self {
-            Reason::NotInProfile => format!("--allow {}", with_port(host, port)),
+            Reason::NotInProfile | Reason::Withdrawn => {
+                format!("--allow {}", with_port(host, port))
+            }
             Reason::PrivateAddress(..) => format!("--allow-private {}", with_port(host, port)),
             Reason::TooMany => "[net.limits] connections".into(),
             Reason::TooManyOfHost => "[net.limits] per_host".into(),
@@ -116,6 +120,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         let text = match self {
             Reason::NotInProfile => "not in the profile",
+            Reason::Withdrawn => "not in the profile any more",
             Reason::NoHostName => "no host name",
             Reason::MetadataName => "the cloud's metadata service",
             Reason::TooManyNames => "too many names of one pattern",

@@ -53,7 +53,7 @@ pub async fn carry(
     held: Held,
     open: &Open,
 ) -> Result<(), Reason> {
-    let (idle, pipes, count) = (gateway.plan.limits.idle, &gateway.pipes, &open.count);
+    let (idle, pipes, count) = (gateway.plan().limits.idle, &gateway.pipes, &open.count);
     let begun = async {
         send_all(ends.far, &held.checked, &count.sent).await?;
         if requests.awaits_switch() {

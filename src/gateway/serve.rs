@@ -1,7 +1,7 @@
 //! The gateway process once it is confined: one thread, one runtime, until the supervisor is gone.
 #![forbid(unsafe_code)]
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io::Error;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::fd::OwnedFd;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::coming::Coming;
@@ -22,17 +22,28 @@ use super::names::Names;
 use super::relay::Pipes;
 use super::resolver::Resolver;
 use super::sockets::Sockets;
+use super::standing::Standing;
 use super::stream::settle;
 use super::stub::Rate;
 use super::word::{Missed, Word, beside};
-use super::{coming, control, inward, outward, probe, stub};
-use crate::plan::NetworkPlan;
+use super::{coming, control, inward, outward, policy, probe, stub};
+use crate::plan::{Facts, NetworkPlan, Plan, facts};
 use crate::sys::channel;
 
 /// What every task of the gateway shares.
 pub struct Gateway {
-    /// Who may be reached, and what is served.
-    pub plan: NetworkPlan,
+    /// Who may be reached, and what is served: read by [`Gateway::plan`].
+    rules: RefCell<Rc<NetworkPlan>>,
+    /// Everything else of the jail's plan.
+    pub facts: OnceCell<Facts>,
+    /// The ports that the jail may connect to; none: Landlock does not ask.
+    pub ports: Option<Vec<u16>>,
+    /// One reload at a time.
+    pub reloading: Mutex<()>,
+    /// Listeners in the jail's network.
+    pub standing: Standing,
+    /// Whether root alone may change rules: who started the jail.
+    pub roots: bool,
     /// The jail's name.
     pub name: String,
     /// The addresses that it listens on.
@@ -45,8 +56,7 @@ pub struct Gateway {
     pub pipes: Pipes,
     /// Connections and counters.
     pub live: Live,
-    /// Asks the world's name servers.
-    pub resolver: Resolver,
+    resolver: RefCell<Rc<Resolver>>,
     /// Limits the queries for new names.
     pub rate: Rate,
     /// Connections of the bare jail that are on their way.
@@ -96,6 +106,7 @@ impl Gateway {
 /// # Errors
 /// The runtime cannot be made, or the channel fails.
 pub fn serve(
+    whole: &Plan,
     plan: &NetworkPlan,
     doors: Doors,
     channel: OwnedFd,
@@ -108,7 +119,12 @@ pub fn serve(
     let tasks = LocalSet::new();
     let served = tasks.block_on(&runtime, async {
         let gateway = Rc::new(Gateway {
-            plan: plan.clone(),
+            rules: RefCell::new(Rc::new(plan.clone())),
+            facts: OnceCell::new(),
+            ports: ports(whole),
+            reloading: Mutex::default(),
+            standing: Standing::default(),
+            roots: whole.ids.root_start,
             name: doors.name,
             serves: doors
                 .published
@@ -119,7 +135,7 @@ pub fn serve(
             sockets: Sockets::default(),
             pipes: Pipes::new(),
             live: Live::new(&plan.limits, doors.descriptors),
-            resolver: Resolver::new(plan),
+            resolver: RefCell::new(Rc::new(Resolver::new(plan))),
             rate: Rate::new(plan.limits.queries),
             coming: Coming::default(),
             pairs: Cell::new(0),
@@ -150,12 +166,24 @@ pub fn serve(
             gateway.tell(&Word::Sockets(v4, v6));
         }
         ready();
+        // The program starts meanwhile.
+        let _ = gateway.facts.set(facts(whole));
         listen_to_supervisor(&gateway).await
     });
     // The process ends now, and the kernel closes its descriptors sooner than it would one by one.
     std::mem::forget((tasks, runtime));
     served
 }
+
+/// The ports of the running Landlock domain, where it asks about connects.
+fn ports(plan: &Plan) -> Option<Vec<u16>> {
+    let shared = plan.network.as_ref().is_some_and(|network| network.shared);
+    let landlock = plan.landlock.as_ref()?;
+    (landlock.abi >= CONNECT_ABI && !shared).then(|| landlock.connect.clone())
+}
+
+/// The first Landlock ABI that knows TCP ports.
+const CONNECT_ABI: i32 = 4;
 
 /// Takes what the supervisor hands over; ends when it is gone.
 async fn listen_to_supervisor(gateway: &Rc<Gateway>) -> Result<(), Error> {
@@ -254,8 +282,12 @@ async fn tell_lost(gateway: &Gateway, record: &[u8]) {
 
 fn stand_in_for_address(gateway: &Rc<Gateway>, listener: OwnedFd) -> Result<(), Error> {
     let listener = TcpListener::from_std(StdListener::from(listener))?;
-    let target = outward::Target::Address(listener.local_addr()?);
-    spawn_local(outward::accept(Rc::clone(gateway), listener, target));
+    let at = listener.local_addr()?;
+    match policy::screen_address(&gateway.plan().addresses, at) {
+        Ok(()) => Standing::put(gateway, at, listener, outward::Target::Address(at)),
+        // The supervisor has not heard of the rules that are in force by now.
+        Err(_) => gateway.tell(&Word::Lost(at)),
+    }
     Ok(())
 }
 
@@ -275,6 +307,26 @@ pub async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 }
 
 impl Gateway {
+    /// The rules of now. Whoever waits for something looks again afterwards.
+    pub fn plan(&self) -> Rc<NetworkPlan> {
+        Rc::clone(&self.rules.borrow())
+    }
+
+    /// Puts others in force.
+    pub fn set_plan(&self, plan: Rc<NetworkPlan>) {
+        *self.rules.borrow_mut() = plan;
+    }
+
+    /// Asks the world's name servers.
+    pub fn resolver(&self) -> Rc<Resolver> {
+        Rc::clone(&self.resolver.borrow())
+    }
+
+    /// Asks others from now on.
+    pub fn set_resolver(&self, resolver: Resolver) {
+        *self.resolver.borrow_mut() = Rc::new(resolver);
+    }
+
     /// A turn to ask the world for records; none while as many as may are at it.
     pub fn turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.turns).try_acquire_owned().ok()

@@ -16,15 +16,17 @@ use super::dns::{self, Asked};
 use super::outward::{self, Target};
 use super::policy::{self, Answer};
 use super::reason::Reason;
+use super::reload::line_of;
 use super::serve::{Gateway, next};
+use super::standing::Standing;
 use super::stream::{read_more, send_all};
 use super::wire::kind::{A, AAAA, SRV, TXT};
 use super::word::Word;
 use crate::events::{Query, Verdict};
-use crate::plan::HostLine;
 use crate::sys::socket::listen_at;
 
-/// Seconds for which an answer may be kept: it is right for the life of the jail.
+/// Seconds for which an answer may be kept: it is right for as long as the name may be reached, and stands for nothing
+/// after that.
 const TTL: u32 = 60;
 /// The longest question over UDP.
 const MAX_QUESTION: usize = 1500;
@@ -35,7 +37,7 @@ const STREAM_IDLE: Duration = Duration::from_secs(10);
 /// Queries for names without an address yet that are answered in this second.
 pub struct Rate {
     second: Cell<(Instant, u32)>,
-    most: u32,
+    most: Cell<u32>,
 }
 
 impl Rate {
@@ -43,8 +45,13 @@ impl Rate {
     pub fn new(most: u32) -> Rate {
         Rate {
             second: Cell::new((Instant::now(), 0)),
-            most,
+            most: Cell::new(most),
         }
+    }
+
+    /// From now on at most this many.
+    pub fn set(&self, most: u32) {
+        self.most.set(most);
     }
 
     fn take(&self) -> bool {
@@ -54,7 +61,7 @@ impl Rate {
             false => (since, used),
         };
         self.second.set((since, used.saturating_add(1)));
-        used < self.most
+        used < self.most.get()
     }
 }
 
@@ -202,16 +209,19 @@ async fn answer(gateway: &Rc<Gateway>, asked: Asked, over_tcp: bool) -> Option<V
 }
 
 async fn address(gateway: &Rc<Gateway>, query: &dns::Query) -> Vec<u8> {
-    let admitted = match policy::decide(&gateway.plan, query.host.as_deref()) {
+    let host = query.host.as_deref();
+    // Whether a line spells the name out.
+    let decided = match policy::decide(&gateway.plan(), host) {
         Answer::Own => match query.kind {
             A => return query.address(Ipv4Addr::LOCALHOST, TTL),
             _ => return query.nothing(),
         },
         Answer::Unknown(reason) => Err(reason),
-        Answer::StandIn(lines) => {
-            let host = query.host.clone().unwrap_or_default();
-            admit(gateway, &host, &lines).await
-        }
+        Answer::StandIn(lines) => Ok(lines.iter().any(|line| !line.pattern.contains('*'))),
+    };
+    let admitted = match decided {
+        Ok(exact) => admit(gateway, host.unwrap_or_default(), exact).await,
+        Err(reason) => Err(reason),
     };
     record(gateway, query, admitted.as_ref());
     match (admitted, query.kind) {
@@ -225,27 +235,50 @@ async fn address(gateway: &Rc<Gateway>, query: &dns::Query) -> Vec<u8> {
 }
 
 /// The address that stands for a host, with a listener on each of its ports.
-async fn admit(gateway: &Rc<Gateway>, host: &str, lines: &[&HostLine]) -> Result<Ipv4Addr, Reason> {
+async fn admit(gateway: &Rc<Gateway>, host: &str, exact: bool) -> Result<Ipv4Addr, Reason> {
     if let Some(known) = gateway.names.borrow().known(host) {
         return Ok(known);
     }
-    let exact = lines.iter().any(|line| !line.pattern.contains('*'));
     let address = gateway
         .names
         .borrow_mut()
         .admit(host, exact, Instant::now())?;
-    // A connect that the supervisor hears of before the name would be told of as one to a raw address.
-    let ports = lines.iter().map(|line| line.port).collect();
-    let name = Word::Name(address, host.to_owned(), ports);
-    gateway.tell_surely(&name).await;
-    // A port for which nothing can stand in is told of.
-    if gateway.plan.shared {
-        return Ok(address);
+    // A connect that the supervisor hears of before the name would be told of as one to a raw address. Rules that change
+    // while it is told are told, too.
+    loop {
+        let plan = gateway.plan();
+        let lines = policy::lines_of(&plan, host);
+        let ports = lines.iter().map(|line| line.port).collect();
+        let name = Word::Name(address, host.to_owned(), ports);
+        gateway.tell_surely(&name).await;
+        if Rc::ptr_eq(&plan, &gateway.plan()) {
+            break;
+        }
     }
+    // A port for which nothing can stand in is told of.
+    if !gateway.plan().shared
+        && let Err(reason) = stand_in_for_all(gateway, host, address).await
+    {
+        gateway.names.borrow_mut().forget(host);
+        return Err(reason);
+    }
+    match gateway.names.borrow().known(host) {
+        Some(_) => Ok(address),
+        None => Err(Reason::NotInProfile),
+    }
+}
+
+/// A listener for each line of a host that has none yet. An error: the host has lines, and not one of them has a listener.
+pub async fn stand_in_for_all(
+    gateway: &Rc<Gateway>,
+    host: &str,
+    address: Ipv4Addr,
+) -> Result<(), Reason> {
     let mut failed = None;
     let mut standing = 0;
-    for &line in lines {
-        match stand_in(gateway, host, line, address).await {
+    let plan = gateway.plan();
+    for line in policy::lines_of(&plan, host) {
+        match stand_in(gateway, host, line.port, address).await {
             Ok(()) => standing += 1,
             Err(reason) => {
                 let target = Target::Host(host.to_owned(), line.clone());
@@ -256,35 +289,40 @@ async fn admit(gateway: &Rc<Gateway>, host: &str, lines: &[&HostLine]) -> Result
             }
         }
     }
-    if let Some(reason) = failed.filter(|_| standing == 0) {
-        gateway.names.borrow_mut().forget(host);
-        return Err(reason);
-    }
-    Ok(address)
+    failed.filter(|_| standing == 0).map_or(Ok(()), Err)
 }
 
-/// A listener that stands for one line of a host.
+/// A listener that stands for a host at a port, by the line that there is by then.
 async fn stand_in(
     gateway: &Rc<Gateway>,
     host: &str,
-    line: &HostLine,
+    port: u16,
     address: Ipv4Addr,
 ) -> Result<(), Reason> {
+    let at = SocketAddr::from((address, port));
+    if gateway.standing.has(at) {
+        return Ok(());
+    }
     let socket = gateway.socket(false).await.ok_or(Reason::NoDescriptors)?;
-    let at = SocketAddr::from((address, line.port));
+    // While it was waited for another may have been put there, or the rules may have changed.
+    let known = gateway.names.borrow().known(host) == Some(address);
+    let line = line_of(&gateway.plan(), host, port).filter(|_| known);
+    let Some(line) = line.filter(|_| !gateway.standing.has(at)) else {
+        return Ok(());
+    };
     // EADDRINUSE: the workload itself listens on all addresses of that port.
     let listener = listen_at(socket, at).map_err(|_| Reason::NoListener)?;
     let listener = TcpListener::from_std(listener.into()).map_err(|_| Reason::NoDescriptors)?;
-    let target = Target::Host(host.to_owned(), line.clone());
-    spawn_local(outward::accept(Rc::clone(gateway), listener, target));
+    Standing::put(gateway, at, listener, Target::Host(host.to_owned(), line));
     Ok(())
 }
 
 /// SRV and TXT records as the world has them, for names below a line that says `records = true`.
 async fn records(gateway: &Rc<Gateway>, query: &dns::Query) -> Vec<u8> {
-    let Some(line) = policy::line_of_records(&gateway.plan, &query.name) else {
+    let plan = gateway.plan();
+    let Some(line) = policy::line_of_records(&plan, &query.name) else {
         let host = query.host.as_deref().unwrap_or_default();
-        if !policy::lines_of(&gateway.plan, host).is_empty() {
+        if !policy::lines_of(&plan, host).is_empty() {
             // An allowed host has no such record, as far as the jail is concerned.
             record(gateway, query, Ok(&Ipv4Addr::UNSPECIFIED));
             return query.nothing();
@@ -301,7 +339,7 @@ async fn records(gateway: &Rc<Gateway>, query: &dns::Query) -> Vec<u8> {
         record(gateway, query, Err(&reason));
         return query.failed();
     }
-    match gateway.resolver.records(&query.name, query.kind).await {
+    match gateway.resolver().records(&query.name, query.kind).await {
         Ok(found) => {
             record(gateway, query, Ok(&Ipv4Addr::UNSPECIFIED));
             match query.kind {
@@ -330,7 +368,7 @@ fn record(gateway: &Gateway, query: &dns::Query, answered: Result<&Ipv4Addr, &Re
         Err(reason) => (
             reason.verdict(),
             reason.to_string(),
-            policy::advice(&gateway.plan, host, reason),
+            policy::advice(&gateway.plan(), host, reason),
         ),
     };
     gateway.tell(&Word::Query(Query {

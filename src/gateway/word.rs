@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::events::{Connection, Query, Verdict, Visitor};
+use crate::events::{Connection, Query, Reload, Verdict, Visitor};
+use crate::plan::AddressLine;
 
 /// From the gateway to the supervisor: one JSON value a record. The gateway reads hostile bytes, so the supervisor
 /// takes nothing in them but counts and texts.
@@ -14,7 +15,7 @@ use crate::events::{Connection, Query, Verdict, Visitor};
 pub enum Word {
     /// Make this many stream sockets in the jail's network, IPv4 and IPv6.
     Sockets(u8, u8),
-    /// From now on this address stands for the name, at these ports.
+    /// From now on this address stands for the name, at these ports; without one for nothing.
     Name(Ipv4Addr, String, Vec<u16>),
     /// A connection ended or was refused.
     Connection(Connection),
@@ -26,6 +27,12 @@ pub enum Word {
     Lost(SocketAddr),
     /// The program was asked whether it serves: whether it does.
     Probed(bool),
+    /// Addresses that may be reached from the next [`Reload`](Word::Reload) on.
+    Addresses(Vec<AddressLine>),
+    /// The same of hosts that the bare jail finds in the host's /etc/hosts.
+    OfFile(Vec<SocketAddr>),
+    /// New rules are in force; what stood in words before is all of them.
+    Reload(Reload),
     /// What could not be sent before.
     Missed(Missed),
 }
@@ -46,10 +53,11 @@ impl Missed {
             Word::Sockets(..)
             | Word::Name(..)
             | Word::Lost(_)
+            | Word::Addresses(_)
+            | Word::OfFile(_)
+            | Word::Reload(_)
             | Word::Probed(_)
-            | Word::Missed(_) => {
-                return;
-            }
+            | Word::Missed(_) => return,
             Word::Connection(connection) => connection.verdict != Verdict::Allowed,
             Word::Query(query) => query.verdict != Verdict::Allowed,
             Word::Visitor(_) => true,

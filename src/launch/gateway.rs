@@ -141,7 +141,7 @@ fn run(recipe: &Recipe, doors: Doors, its: OwnedFd) -> ! {
             process::exit_now(FAILED);
         }
     };
-    let served = gateway::serve(plan, doors, its, ready);
+    let served = gateway::serve(recipe.plan, plan, doors, its, ready);
     process::exit_now(if served.is_ok() { DONE } else { FAILED })
 }
 

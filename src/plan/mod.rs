@@ -4,8 +4,11 @@
 //! that the printed plan, the launching processes and the error text ("step 7 of 34") all use.
 #![forbid(unsafe_code)]
 
+mod again;
 mod bare;
 mod confine;
+mod egress;
+mod facts;
 mod files;
 mod ids;
 mod landlock;
@@ -34,8 +37,11 @@ use crate::filter::Policy;
 use crate::profile::Layer;
 use crate::syscalls::Rule;
 
+pub use again::resolve_again;
 pub use bare::{CHANGES, are_one};
 pub use confine::filters as own_filters;
+pub use egress::{Difference, Egress};
+pub use facts::{Asked, Facts, differing, facts, sealed};
 pub use ids::IdPlan;
 pub use landlock::{Access, DNS, LandlockPlan, LandlockRule};
 pub use limits::{CgroupPlan, CgroupWrite, JAIL_LEAF, OWN_LEAF};
@@ -69,6 +75,9 @@ pub struct Plan {
     pub secrets: Vec<SecretLine>,
     /// Its working directory, as the jail sees it.
     pub cwd: PathBuf,
+    /// What is asked for, whatever this host makes of it.
+    #[serde(skip)]
+    pub asked: Asked,
     /// Whose ids it has.
     pub ids: IdPlan,
     /// The addresses that it serves.

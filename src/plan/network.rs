@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::egress::{UncheckedAddress, UncheckedHost};
 use super::place;
 use crate::host::Host;
 use crate::profile::{
@@ -48,7 +49,8 @@ pub struct NetworkPlan {
 }
 
 /// A host, or a pattern of hosts, at one port.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "UncheckedHost")]
 pub struct HostLine {
     /// The name, in which `*` stands for one label or a part of one.
     pub pattern: String,
@@ -65,7 +67,8 @@ pub struct HostLine {
 }
 
 /// A range of addresses at one port.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "UncheckedAddress")]
 pub struct AddressLine {
     /// The range.
     pub network: Network,
@@ -245,7 +248,7 @@ fn search_list(text: &str) -> (Vec<String>, usize) {
 }
 
 /// As the C library has it.
-const MAX_NDOTS: usize = 15;
+pub const MAX_NDOTS: usize = 15;
 
 /// hosts(5): an address, a name, more names.
 fn host_names(text: &str) -> BTreeMap<String, Vec<IpAddr>> {

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::{
-    CgroupPlan, FilterPlan, IdPlan, Kind, Plan, Refusal, Refusals, SecretLine, bare, confine,
-    files, ids, landlock, limits, mounts, network, place, promises, readiness, secrets,
+    Asked, CgroupPlan, FilterPlan, IdPlan, Kind, Plan, Refusal, Refusals, SecretLine, bare,
+    confine, files, ids, landlock, limits, mounts, network, place, promises, readiness, secrets,
 };
 use crate::filter::{Otherwise, Policy};
 use crate::host::{Host, NamespaceBlock, PathFact};
-use crate::profile::{CREDENTIALS, Layer, Profile, Sourced, env_matches, never_passed};
+use crate::profile::{CREDENTIALS, Layer, Profile, Promise, Sourced, env_matches, never_passed};
 
 /// Resolves a profile against a host. Pure: the same values give the same plan.
 ///
@@ -47,6 +47,11 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
         argv: argv(profile, host, cgroup.as_ref()),
         env: Vec::new(),
         secrets: secrets::lines(profile, host),
+        asked: Asked {
+            argv: host.command.argv.clone(),
+            resources: profile.resources,
+            limits: profile.promises.get(&Promise::Limits).copied(),
+        },
         cwd: resolved.cwd.clone(),
         publish: profile
             .net

@@ -64,6 +64,11 @@ pub fn reached(text: &str) -> Result<Network, Flaw> {
     Ok(network)
 }
 
+/// A network that may be connected to, as [`reached`] reads it.
+pub fn address_reached(text: &str) -> Option<Network> {
+    reached(text).ok()
+}
+
 /// Reads `ADDR:PORT` or `NETWORK:PORT`, IPv6 in brackets.
 pub fn rule(text: &str) -> Result<AddressRule, Flaw> {
     let example = "write ADDRESS:PORT or NETWORK:PORT, as in 10.1.2.3:5432 or [fd00::/8]:5432";

@@ -66,6 +66,11 @@ pub fn parse_name(text: &str, pattern: bool) -> Result<String, Flaw> {
     Ok(name)
 }
 
+/// Whether a text is a host name as [`parse_name`] leaves it.
+pub fn host_name(text: &str, pattern: bool) -> bool {
+    parse_name(text, pattern).is_ok_and(|name| name == text)
+}
+
 /// One or more labels without `*`: what stands in the parentheses of `@group(...)`.
 pub fn parse_labels(text: &str) -> Result<String, Flaw> {
     let text = text.to_ascii_lowercase();

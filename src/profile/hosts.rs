@@ -10,7 +10,7 @@ use super::file::{Fragment, Item, Limits};
 use super::groups;
 use super::host::{self, DEFAULT_PORT};
 use super::leaf;
-use super::net::{AddressRule, HostRule, Network, Protocol, Proxy, Publish};
+use super::net::{AddressRule, HostRule, MAX_COUNT, Network, Protocol, Proxy, Publish};
 use super::problem::Place;
 use super::reader::{Line, Node};
 use super::report::{Flaw, Report};
@@ -154,7 +154,7 @@ fn limits(node: &Node<'_>, report: &mut Report) -> Limits {
     let fields = node.table(&known, report);
     Limits {
         counts: COUNTS.map(|key| {
-            let number = fields.get(key)?.whole(1..=1_000_000, report)?;
+            let number = fields.get(key)?.whole(1..=u64::from(MAX_COUNT), report)?;
             u32::try_from(number).ok()
         }),
         times: TIMES.map(|key| time(&fields.get(key)?, report)),

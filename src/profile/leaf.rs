@@ -145,7 +145,7 @@ pub fn duration(text: &str) -> Result<Duration, Flaw> {
 }
 
 /// Thirty days.
-const LONGEST_MS: u64 = 720 * 3_600_000;
+pub const LONGEST_MS: u64 = 720 * 3_600_000;
 
 /// `auto`, `UID` or `UID:GID`.
 pub fn user(text: &str) -> Result<UserChoice, Flaw> {

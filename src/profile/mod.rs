@@ -43,9 +43,10 @@ mod secrets_tests;
 #[cfg(test)]
 mod tests;
 
+pub use address::address_reached;
 pub use builtin::{names as builtin_names, text as builtin_text};
 pub use groups::{HostGroupInfo, all_hosts as host_groups};
-pub use host::metadata_name;
+pub use host::{host_name, metadata_name};
 pub use leaf::{CREDENTIALS, matches as env_matches, never_passed};
 pub use load::{MAX_SIZE, load};
 pub use net::{

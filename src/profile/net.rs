@@ -6,8 +6,9 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
+use super::leaf::LONGEST_MS;
 use super::types::{HostPort, Sourced};
 
 /// `[net]`.
@@ -45,7 +46,7 @@ pub struct HostRule {
 }
 
 /// What is read of a connection before it is let through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
     /// The name in the TLS hello must be the host's; an encrypted hello is refused.
@@ -110,7 +111,8 @@ pub enum ProxyHost {
 }
 
 /// `[net.limits]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NetLimits {
     /// Connections out of the jail at once. Default: 4096.
     pub connections: u32,
@@ -138,6 +140,21 @@ impl Default for NetLimits {
         }
     }
 }
+
+impl NetLimits {
+    /// Whether a profile can say them.
+    pub fn are_sane(&self) -> bool {
+        let counts = [self.connections, self.per_host, self.visitors, self.queries];
+        let times = [self.connect, self.idle].map(|time| time.as_millis());
+        counts.iter().all(|count| (1..=MAX_COUNT).contains(count))
+            && times
+                .iter()
+                .all(|ms| (1..=u128::from(LONGEST_MS)).contains(ms))
+    }
+}
+
+/// The most that a count of `[net.limits]` can be.
+pub const MAX_COUNT: u32 = 1_000_000;
 
 impl Protocol {
     /// What is usual at a port.

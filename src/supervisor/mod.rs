@@ -7,6 +7,7 @@ mod mediate;
 mod memory;
 mod network;
 mod notices;
+mod rules;
 mod signals;
 mod sockaddr;
 mod watching;

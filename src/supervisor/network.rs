@@ -13,11 +13,12 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 
 use super::mediate::Record;
+use super::rules::Rules;
 use crate::events::{Connection, Denial, Event, Flows, Ledger, Query, Sink, Verdict, Visitor};
 use crate::gateway::address;
 use crate::gateway::coming;
 use crate::gateway::doors::Door;
-use crate::gateway::policy::{host_of_file, screen_address};
+use crate::gateway::policy::screen_address;
 use crate::gateway::reason::Reason;
 use crate::gateway::word::{Word, beside};
 use crate::launch::GatewayProcess;
@@ -27,7 +28,7 @@ use crate::sys::{channel, process, socket};
 /// The gateway as the supervisor knows it.
 pub struct Line {
     process: GatewayProcess,
-    plan: NetworkPlan,
+    rules: Rules,
     names: BTreeMap<IpAddr, (String, Vec<u16>)>,
     stand_ins: BTreeSet<SocketAddr>,
     flows: Flows,
@@ -66,7 +67,7 @@ impl Line {
     pub fn new(process: GatewayProcess, plan: &NetworkPlan) -> Line {
         Line {
             process,
-            plan: plan.clone(),
+            rules: Rules::new(plan),
             names: BTreeMap::new(),
             stand_ins: BTreeSet::new(),
             flows: Flows::default(),
@@ -123,8 +124,17 @@ impl Line {
                     }
                 }
             }
+            Word::Name(address, _, ports) if ports.is_empty() => {
+                self.names.remove(&address.into());
+            }
             Word::Name(address, host, ports) => {
                 self.names.insert(address.into(), (host, ports));
+            }
+            Word::Addresses(lines) => self.rules.expect(lines, Vec::new()),
+            Word::OfFile(addresses) => self.rules.expect(Vec::new(), addresses),
+            Word::Reload(reload) => {
+                self.rules.renew();
+                sink.write(&Event::Reload(reload));
             }
             Word::Connection(connection) if connection.verdict == Verdict::Allowed => {
                 self.flows.connection(connection, sink);
@@ -178,15 +188,15 @@ impl Line {
 
     /// Whether the bare jail may connect to an address; what may not is told of.
     pub fn may_connect(&mut self, to: SocketAddr, record: &mut Record) -> bool {
-        if self.plan.stubs.contains(&to) {
+        if self.rules.stubs().contains(&to) {
             return true;
         }
         self.hear_of(to, record.ledger, record.sink);
         let (host, (reason, allow)) = match self.names.get(&to.ip()) {
             Some((_, ports)) if ports.contains(&to.port()) => return true,
             Some((host, _)) => (host.clone(), wrong_port(host, to)),
-            None if screen_address(&self.plan.addresses, to).is_ok() => return true,
-            None if host_of_file(&self.plan, to).is_some() => return true,
+            None if screen_address(self.rules.addresses(), to).is_ok() => return true,
+            None if self.rules.is_of_file(to) => return true,
             None if to.ip().is_loopback() => (String::new(), why_loopback(to)),
             None => (String::new(), why_raw(to)),
         };
@@ -199,7 +209,7 @@ impl Line {
     pub fn may_ask(&mut self, to: SocketAddr, record: &mut Record) -> bool {
         let to = SocketAddr::new(to.ip().to_canonical(), to.port());
         let known =
-            to.port() == 0 || self.plan.stubs.contains(&to) || self.names.contains_key(&to.ip());
+            to.port() == 0 || self.rules.stubs().contains(&to) || self.names.contains_key(&to.ip());
         if !known {
             let reason = "datagrams reach the name server alone";
             let (ledger, sink) = (&mut *record.ledger, &mut *record.sink);
@@ -217,7 +227,8 @@ impl Line {
     /// The name server that answers datagram sockets which have not said whom they ask.
     pub fn server(&self) -> Option<SocketAddr> {
         // The first is that of a jail with a network of its own.
-        self.plan.stubs.get(1).or(self.plan.stubs.first()).copied()
+        let stubs = self.rules.stubs();
+        stubs.get(1).or(stubs.first()).copied()
     }
 
     /// Says that a connection from `source` is about to come, for `to`.
@@ -292,13 +303,14 @@ impl Line {
     pub fn destination(&self, to: SocketAddr) -> Destination {
         let own = to.ip().is_loopback() || to.ip().is_unspecified();
         // Resolvers connect datagram sockets to port 0, to see which source address they would have.
-        if own || to.port() == 0 || self.plan.stubs.contains(&to) || self.stand_ins.contains(&to) {
+        if own || to.port() == 0 || self.rules.stubs().contains(&to) || self.stand_ins.contains(&to)
+        {
             return Destination::Known;
         }
         match self.names.get(&to.ip()) {
             Some((_, ports)) if ports.contains(&to.port()) => Destination::Known,
             Some((host, _)) => Destination::WrongPort(host.clone()),
-            None => match screen_address(&self.plan.addresses, to) {
+            None => match screen_address(self.rules.addresses(), to) {
                 Ok(()) => Destination::Awaited,
                 Err(_) => Destination::Raw,
             },

@@ -18,6 +18,7 @@ mod memory;
 mod names;
 mod privilege;
 mod proxy;
+#[allow(dead_code)] // as the tests of reloads need it
 mod stage;
 mod stress;
 mod world;

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <stddef.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -128,6 +130,16 @@ static void closes(int k, int reset) {
     if (slot[k] >= 0) close(slot[k]);
     slot[k] = -1;
 }
+// An abstract name, `@` for the NUL in front, or a path.
+static void unixes(const char *name) {
+    struct sockaddr_un to = {.sun_family = AF_UNIX}; size_t length = strlen(name);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) { wrong(); return; }
+    memcpy(to.sun_path, name, length < sizeof to.sun_path ? length : sizeof to.sun_path);
+    if (*name == '@') to.sun_path[0] = 0;
+    if (connect(fd, (void *)&to, offsetof(struct sockaddr_un, sun_path) + length)) wrong(); else answer("ok");
+    close(fd);
+}
 // Sends until nothing has been taken for a while.
 static void floods(int k, long most) {
     long sent = 0; memset(block, 'x', sizeof block);
@@ -198,6 +210,7 @@ int main(void) {
         else if (sscanf(line, "read %d %d", &a, &b) == 2) reads(a, b);
         else if (sscanf(line, "listen %d %d %d", &a, &b, &c) == 3) listens(a, b, c);
         else if (sscanf(line, "accept %d %d %d", &a, &b, &c) == 3) accepts(a, b, c);
+        else if (sscanf(line, "unix %255s", text) == 1) unixes(text);
         else if (sscanf(line, "shut %d", &a) == 1) { if (shutdown(slot[a], SHUT_WR)) wrong(); else answer("ok"); }
         else if (sscanf(line, "close %d", &a) == 1) { closes(a, 0); answer("ok"); }
         else if (sscanf(line, "reset %d", &a) == 1) { closes(a, 1); answer("ok"); }

@@ -43,10 +43,15 @@ pub struct Stage {
 impl Stage {
     /// The shipped `node` with a network; `net` has more lines of `[net]`.
     pub fn new(who: Who, net: &str) -> Result<Self, String> {
+        Self::with(who, "", net)
+    }
+
+    /// The same with lines before the tables.
+    pub fn with(who: Who, top: &str, net: &str) -> Result<Self, String> {
         let scratch = Scratch::new();
         let program = program("puppet")?;
         let text = format!(
-            "extends = [\"node\"]\n[files]\nread = [{:?}]\n[net]\nenabled = true\n{net}\n",
+            "extends = [\"node\"]\n{top}\n[files]\nread = [{:?}]\n[net]\nenabled = true\n{net}\n",
             program.display()
         );
         let profile = scratch.file("puppet.toml", &text).display().to_string();
@@ -60,13 +65,26 @@ impl Stage {
         })
     }
 
-    /// `flowjail run ... -- puppet`, as words.
-    pub fn words(&self, flags: &[&str]) -> Vec<String> {
-        let events = self.events.display().to_string();
-        let mut words = vec!["run", "--profile", &self.profile, "--events", &events];
+    /// Changes the profile's text.
+    pub fn edit(&self, change: impl FnOnce(String) -> String) -> Check {
+        let words = |e: std::io::Error| format!("{}: {e}", self.profile);
+        let text = std::fs::read_to_string(&self.profile).map_err(words)?;
+        std::fs::write(&self.profile, change(text)).map_err(words)
+    }
+
+    /// `flowjail VERB --profile ... -- puppet`, as words.
+    pub fn asking(&self, verb: &str, flags: &[&str]) -> Vec<String> {
+        let mut words = vec![verb, "--profile", &self.profile];
         words.extend(flags);
         words.extend(["--", &self.program]);
         words.into_iter().map(str::to_owned).collect()
+    }
+
+    /// `flowjail run ... -- puppet`, as words.
+    pub fn words(&self, flags: &[&str]) -> Vec<String> {
+        let events = self.events.display().to_string();
+        let own = ["--events", events.as_str()];
+        self.asking("run", &[&own, flags].concat())
     }
 
     /// The same as a command.

@@ -15,7 +15,7 @@ const MOST: u64 = 40_000;
 /// Two thousand connections at once, a message of its own over each and back.
 pub fn two_thousand_connections_at_once(who: Who) -> Check {
     const MANY: u32 = 2000;
-    let port = world::crowd(PUBLIC);
+    let port = crowd(PUBLIC);
     let stage = Stage::new(who, "")?;
     let flags = [
         "--add-host",
@@ -113,7 +113,7 @@ fn with_few_descriptors(stage: &Stage, flags: &[&str], few: u32) -> Result<Puppe
 /// The jail takes what it can of the few descriptors that the gateway has: its share. What is open goes on, visitors
 /// come in meanwhile, and new connections work once it gives back.
 pub fn a_gateway_out_of_descriptors_survives(who: Who) -> Check {
-    let (port, other) = (world::crowd(PUBLIC), world::echo(OTHER));
+    let (port, other) = (crowd(PUBLIC), world::echo(OTHER));
     let served = world::port();
     let stage = Stage::new(who, "limits = { connections = 100000, per_host = 100000 }")?;
     let flags = [
@@ -321,8 +321,20 @@ pub fn raise_descriptors() {
     }
 }
 
+/// A host that echoes to thousands; its port.
+fn crowd(at: &str) -> u16 {
+    let port = world::port();
+    let domain = socket2::Domain::IPV4;
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).expect("socket");
+    let address = std::net::SocketAddr::new(at.parse().expect("an address"), port);
+    socket.bind(&address.into()).expect("bind");
+    socket.listen(4096).expect("listen");
+    std::thread::spawn(move || echo_to_a_crowd(socket.into()));
+    port
+}
+
 /// A host that echoes to a crowd: one thread, poll(2).
-pub fn echo_to_a_crowd(listener: std::net::TcpListener) {
+fn echo_to_a_crowd(listener: std::net::TcpListener) {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::io::{ErrorKind, Read, Write};
     let _ = listener.set_nonblocking(true);

@@ -182,15 +182,3 @@ pub fn accept_now(listener: &TcpListener) -> Option<TcpStream> {
     listener.set_nonblocking(true).ok()?;
     listener.accept().ok().map(|(stream, _)| stream)
 }
-
-/// A host that echoes to thousands; its port.
-pub fn crowd(at: &str) -> u16 {
-    let port = port();
-    let domain = socket2::Domain::IPV4;
-    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).expect("socket");
-    let address = SocketAddr::new(at.parse().expect("an address"), port);
-    socket.bind(&address.into()).expect("bind");
-    socket.listen(4096).expect("listen");
-    std::thread::spawn(move || crate::stress::echo_to_a_crowd(socket.into()));
-    port
-}
