@@ -42,6 +42,12 @@ impl Manager {
         Ok(Some(Manager { socket, watchdog }))
     }
 
+    /// One of a test's own.
+    #[cfg(test)]
+    pub fn over(socket: UnixDatagram, watchdog: Option<Duration>) -> Manager {
+        Manager { socket, watchdog }
+    }
+
     /// Says lines. A manager that does not listen at once is not waited for.
     pub fn say(&self, lines: &str) {
         // By write(2), which the supervisor's filter knows.

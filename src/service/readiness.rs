@@ -190,3 +190,98 @@ impl Service {
         now.saturating_duration_since(self.started) >= self.readiness.limit
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Service, Wish};
+    use crate::plan::Readiness;
+    use crate::profile::Probe;
+    use crate::service::Manager;
+    use std::os::unix::net::UnixDatagram;
+    use std::time::{Duration, Instant};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A service whose start may take ten seconds, and the manager's end of its socket.
+    fn service(probe: Probe, watchdog: Option<Duration>, now: Instant) -> (Service, UnixDatagram) {
+        let (own, manager) = UnixDatagram::pair().unwrap();
+        manager.set_nonblocking(true).unwrap();
+        let readiness = Readiness {
+            probe,
+            limit: 10 * SECOND,
+        };
+        let mut service = Service::new(Manager::over(own, watchdog), readiness, now);
+        service.started(now);
+        (service, manager)
+    }
+
+    fn heard(manager: &UnixDatagram) -> Vec<String> {
+        let mut room = [0u8; 512];
+        let mut next = || {
+            manager
+                .recv(&mut room)
+                .ok()
+                .map(|length| String::from_utf8_lossy(&room[..length]).into_owned())
+        };
+        std::iter::from_fn(&mut next).collect()
+    }
+
+    #[test]
+    fn patience_is_asked_for_until_the_start_has_taken_too_long() {
+        let now = Instant::now();
+        let (mut service, manager) = service(Probe::Tcp, None, now);
+        let mut asked = 0;
+        for second in 0..60 {
+            if service.tick(now + second * SECOND) {
+                service.answered(false, now + second * SECOND);
+            }
+            let extended = |line: &&String| line.starts_with("EXTEND_TIMEOUT_USEC=");
+            asked += heard(&manager).iter().filter(extended).count();
+        }
+        assert_eq!(asked, 1, "after ten seconds no more");
+        assert!(service.tick(now + 61 * SECOND), "it is asked all the same");
+        let wish = service.answered(true, now + 61 * SECOND);
+        assert_eq!(wish, Wish::Ready(61 * SECOND));
+        assert_eq!(heard(&manager), ["READY=1"]);
+    }
+
+    #[test]
+    fn a_question_is_put_once_until_it_is_answered() {
+        let now = Instant::now();
+        let (mut service, _manager) = service(Probe::Tcp, Some(3 * SECOND), now);
+        assert!(service.tick(now));
+        assert!(!service.tick(now + SECOND));
+        service.answered(true, now + SECOND);
+        assert!(
+            !service.tick(now + SECOND),
+            "a third of the watchdog between two"
+        );
+        assert!(service.tick(now + 2 * SECOND));
+    }
+
+    #[test]
+    fn the_watchdog_is_fed_by_good_answers_alone() {
+        let now = Instant::now();
+        let (mut service, manager) = service(Probe::Tcp, Some(3 * SECOND), now);
+        service.tick(now);
+        service.answered(true, now);
+        heard(&manager);
+        assert_eq!(service.answered(false, now), Wish::Unwell(Duration::ZERO));
+        assert_eq!(service.answered(false, now), Wish::Nothing);
+        assert!(!heard(&manager).iter().any(|line| line == "WATCHDOG=1"));
+        assert_eq!(service.answered(true, now), Wish::Well(Duration::ZERO));
+        assert!(heard(&manager).iter().any(|line| line == "WATCHDOG=1"));
+    }
+
+    #[test]
+    fn the_end_is_said_once_and_nothing_after_it() {
+        let now = Instant::now();
+        let (mut service, manager) = service(Probe::None, Some(3 * SECOND), now);
+        assert_eq!(heard(&manager), ["READY=1"]);
+        service.stopping();
+        service.stopping();
+        assert!(!service.tick(now + 9 * SECOND));
+        assert_eq!(service.time_left(now), None);
+        assert_eq!(heard(&manager), ["STOPPING=1\nSTATUS=stopping"]);
+    }
+}
