@@ -75,9 +75,21 @@ pub struct Limits {
     pub pids: Option<u64>,
 }
 
-/// Looks at this process's cgroup.
-pub fn look() -> Result<Cgroup, NoCgroup> {
-    let place = own()?.0;
+/// Looks at this process's cgroup: whether limits can be set below it, where `asked`, and how it is limited itself.
+pub fn look(asked: bool) -> (Result<Cgroup, NoCgroup>, Limits) {
+    let own = own();
+    let limits = match &own {
+        Ok((place, top)) => inherited(place, top),
+        Err(_) => version_1(),
+    };
+    let cgroup = match asked {
+        true => own.and_then(|(place, _)| handed_over(place)),
+        false => Err(NoCgroup::NotAsked),
+    };
+    (cgroup, limits)
+}
+
+fn handed_over(place: PathBuf) -> Result<Cgroup, NoCgroup> {
     let controllers = read(&place, "cgroup.controllers").unwrap_or_default();
     let controllers = controllers.split_whitespace().map(str::to_owned).collect();
     may_write(&place)?;
@@ -159,15 +171,10 @@ fn read(place: &Path, file: &str) -> Option<String> {
     std::fs::read_to_string(place.join(file)).ok()
 }
 
-/// The tightest limit of this process's cgroup and those above it; in a container with version 1, that of its mounts.
-pub fn limits() -> Limits {
-    match own() {
-        Ok((place, top)) => {
-            let chain = place.ancestors().take_while(|at| at.starts_with(&top));
-            chain.map(limits_of).fold(Limits::default(), Limits::and)
-        }
-        Err(_) => version_1(),
-    }
+/// The tightest limit of a cgroup and those above it.
+fn inherited(place: &Path, top: &Path) -> Limits {
+    let chain = place.ancestors().take_while(|at| at.starts_with(top));
+    chain.map(limits_of).fold(Limits::default(), Limits::and)
 }
 
 fn limits_of(place: &Path) -> Limits {
@@ -184,6 +191,7 @@ fn limits_of(place: &Path) -> Limits {
     }
 }
 
+/// In a container with version 1: what its mounts say.
 fn version_1() -> Limits {
     let top = Path::new("/sys/fs/cgroup");
     let number = |file| read(top, file)?.trim().parse::<u64>().ok();

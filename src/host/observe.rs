@@ -48,6 +48,7 @@ pub fn observe(profile: &Profile, request: &Request) -> Result<Host, CommandErro
     let maybe_bare = profile.jail == JailKind::Bare || chooses && no_namespaces;
     let bare = maybe_bare.then(|| bare::look(uid == 0, written(profile, &variables, container)));
     let enforced = bare.as_ref().map_or(Ok(()), |bare| bare.landlock);
+    let (cgroup, limits) = limits(profile, container);
     Ok(Host {
         kernel: nix::sys::utsname::uname()
             .map(|name| name.release().to_string_lossy().into_owned())
@@ -60,11 +61,8 @@ pub fn observe(profile: &Profile, request: &Request) -> Result<Host, CommandErro
         bare,
         port: port(&env),
         open_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, hard)| hard),
-        limits: match container || asks_limits(profile) {
-            true => cgroup::limits(),
-            false => Limits::default(),
-        },
-        cgroup: cgroup(profile),
+        limits,
+        cgroup,
         disk: disk(profile, &variables),
         landlock: crate::sys::process::landlock_abi().and_then(|abi| enforced.map(|()| abi)),
         listener: notify::available().and_then(|()| notify::flags_known()),
@@ -96,18 +94,17 @@ fn written(
     all.filter_map(there).collect()
 }
 
-fn asks_limits(profile: &Profile) -> bool {
-    profile.resources.concern_a_cgroup() && !profile.layers_off.contains(&Layer::Limits)
-}
-
-/// The cgroup, where a limit is asked for; the disk, where that is limited.
-fn cgroup(profile: &Profile) -> Result<Cgroup, NoCgroup> {
-    match asks_limits(profile) {
-        true => cgroup::look(),
-        false => Err(NoCgroup::NotAsked),
+/// The cgroup, where a limit is asked for, and what limits flowjail itself.
+fn limits(profile: &Profile, container: bool) -> (Result<Cgroup, NoCgroup>, Limits) {
+    let off = profile.layers_off.contains(&Layer::Limits);
+    let asked = profile.resources.concern_a_cgroup() && !off;
+    match asked || container {
+        true => cgroup::look(asked),
+        false => (Err(NoCgroup::NotAsked), Limits::default()),
     }
 }
 
+/// The disk, where its use is limited.
 fn disk(profile: &Profile, variables: &BTreeMap<String, String>) -> Option<(u64, u64)> {
     if profile.resources.io == Io::default() {
         return None;

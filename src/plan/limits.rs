@@ -63,26 +63,20 @@ pub fn judge(profile: &Profile, host: &Host, nproc: bool) -> Judgement {
     let mut judgement = Judgement::default();
     let off = profile.layers_off.contains(&Layer::Limits);
     let resources = profile.resources;
-    let wants = wants(&resources, host);
-    let mut writes = Vec::new();
+    let mut writes: Vec<CgroupWrite> = Vec::new();
     let mut refused = Vec::new();
-    for want in wants {
-        match lacking(host, &want, off) {
+    for Want { file, value, text } in wants(&resources, host) {
+        match lacking(host, file, off) {
             None => {
-                judgement
-                    .held
-                    .extend((!want.text.is_empty()).then_some(want.text));
-                writes.push(CgroupWrite {
-                    file: want.file,
-                    value: want.value,
-                });
+                judgement.held.extend((!text.is_empty()).then_some(text));
+                writes.push(CgroupWrite { file, value });
             }
             // No swap to be limited.
-            Some(_) if want.file == "memory.swap.max" && !swaps(host) => {}
-            Some(why) => refused.push((want.file, why)),
+            Some(_) if file == "memory.swap.max" && !swaps(host) => {}
+            Some(why) => refused.push((file, why)),
         }
     }
-    let has = |file: &str| writes.iter().any(|write: &CgroupWrite| write.file == file);
+    let has = |file: &str| writes.iter().any(|write| write.file == file);
     if !has("memory.max") {
         // They say how a limit of one's own acts.
         refused.retain(|(file, _)| match *file {
@@ -91,17 +85,7 @@ pub fn judge(profile: &Profile, host: &Host, nproc: bool) -> Judgement {
         });
     }
     bound(&mut judgement, profile, host, &has, &mut refused, nproc);
-    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
-    for (file, why) in refused {
-        match reasons.iter_mut().find(|(known, _)| *known == why) {
-            Some((_, files)) => files.push(file),
-            None => reasons.push((why, vec![file])),
-        }
-    }
-    let texts = reasons
-        .iter()
-        .map(|(why, files)| format!("no {}: {why}", files.join(", ")));
-    judgement.missing.extend(texts);
+    judgement.missing.extend(by_reason(refused));
     if resources.io != Io::default() && host.disk.is_none() {
         judgement.missing.push(
             "io: the written directory lies on no disk of its own (tmpfs, overlay, btrfs)".into(),
@@ -109,6 +93,20 @@ pub fn judge(profile: &Profile, host: &Host, nproc: bool) -> Judgement {
     }
     judgement.cgroup = plan(writes, host, &resources);
     judgement
+}
+
+/// One line for each reason, with all the files that it keeps from being written.
+fn by_reason(refused: Vec<(&str, String)>) -> Vec<String> {
+    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
+    for (file, why) in refused {
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, files)) => files.push(file),
+            None => reasons.push((why, vec![file])),
+        }
+    }
+    let texts = reasons.iter();
+    let texts = texts.map(|(why, files)| format!("no {}: {why}", files.join(", ")));
+    texts.collect()
 }
 
 fn plan(writes: Vec<CgroupWrite>, host: &Host, resources: &Resources) -> Option<CgroupPlan> {
@@ -210,7 +208,7 @@ fn swaps(host: &Host) -> bool {
 }
 
 /// Why a limit cannot be set here; none where it can.
-fn lacking(host: &Host, want: &Want, off: bool) -> Option<String> {
+fn lacking(host: &Host, file: &'static str, off: bool) -> Option<String> {
     if off {
         return Some("layer `limits` is off".into());
     }
@@ -218,14 +216,14 @@ fn lacking(host: &Host, want: &Want, off: bool) -> Option<String> {
         Ok(cgroup) => cgroup,
         Err(why) => return Some(why.to_string()),
     };
-    let controller = controller(want.file);
+    let controller = controller(file);
     if !cgroup.controllers.contains(controller) {
         return Some(format!(
             "the controller `{controller}` is not handed on to {}",
             cgroup.place.display()
         ));
     }
-    (!cgroup.files.contains(want.file)).then(|| "this kernel has no such file".into())
+    (!cgroup.files.contains(file)).then(|| "this kernel has no such file".into())
 }
 
 /// Node's own limit for its heap, as an argument: what does not fit is then an error that node reports, before the kernel
