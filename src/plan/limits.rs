@@ -138,63 +138,107 @@ fn bound(
     refused: &mut Vec<(&'static str, String)>,
     nproc: bool,
 ) {
-    let Limits { memory, cpus, pids } = host.limits;
-    let asked = &profile.resources;
-    let holder = if host.container {
-        "the container's"
-    } else {
-        "the surrounding"
+    let own = |dimension: &Dimension| has(dimension.file);
+    let all = dimensions(&profile.resources, &host.limits, nproc);
+    for dimension in all.iter().filter(|dimension| !own(dimension)) {
+        let answered = match dimension.around(host.container) {
+            Around::Holds(text) => {
+                out.held.push(text);
+                true
+            }
+            Around::Lacks(text) => {
+                out.missing.push(text);
+                true
+            }
+            Around::IsSilent => false,
+        };
+        if answered {
+            refused.retain(|(file, _)| *file != dimension.file);
+        }
+    }
+}
+
+/// What every jail ought to be bounded in.
+struct Dimension {
+    file: &'static str,
+    what: &'static str,
+    /// By the profile.
+    wanted: Option<f64>,
+    /// By the surroundings.
+    surrounding: Option<f64>,
+    /// Whether an rlimit holds it, too.
+    rlimit: bool,
+}
+
+/// What the surroundings have to say of a dimension that the jail has no limit of its own in.
+enum Around {
+    Holds(String),
+    Lacks(String),
+    /// Nothing: why there is no limit of the jail's own says it all.
+    IsSilent,
+}
+
+fn dimensions(asked: &Resources, around: &Limits, nproc: bool) -> [Dimension; 3] {
+    let number = |number: u64| number as f64;
+    let of = |file, what, wanted, surrounding, rlimit| Dimension {
+        file,
+        what,
+        wanted,
+        surrounding,
+        rlimit,
     };
-    let wanted = asked.memory.map(|size| size.0 as f64);
-    let dimensions = [
-        (
+    let memory = asked.memory.map(|size| number(size.0));
+    let pids = (asked.pids.map(number), around.pids.map(number));
+    [
+        of(
             "memory.max",
-            wanted,
-            memory.map(|bytes| bytes as f64),
             "memory",
+            memory,
+            around.memory.map(number),
             false,
         ),
-        ("cpu.max", asked.cpus, cpus, "CPU", false),
-        (
-            "pids.max",
-            asked.pids.map(|pids| pids as f64),
-            pids.map(|pids| pids as f64),
-            "process",
-            nproc,
-        ),
-    ];
-    for (file, wanted, around, what, otherwise) in dimensions {
-        if has(file) {
-            continue;
-        }
-        let tight = around.filter(|around| wanted.is_none_or(|wanted| *around <= wanted));
-        if let Some(around) = tight {
-            out.held
-                .push(format!("{holder} {what} limit of {}", amount(file, around)));
-            refused.retain(|(refused, _)| *refused != file);
-        } else if let Some(wanted) = wanted.filter(|_| otherwise) {
-            out.held.push(format!(
+        of("cpu.max", "CPU", asked.cpus, around.cpus, false),
+        of("pids.max", "process", pids.0, pids.1, nproc),
+    ]
+}
+
+impl Dimension {
+    fn around(&self, container: bool) -> Around {
+        let Dimension {
+            file, what, wanted, ..
+        } = self;
+        let holder = if container {
+            "the container's"
+        } else {
+            "the surrounding"
+        };
+        let limit = self.surrounding.map(|limit| (limit, amount(file, limit)));
+        match (limit, wanted) {
+            (Some((limit, text)), wanted) if wanted.is_none_or(|wanted| limit <= wanted) => {
+                Around::Holds(format!("{holder} {what} limit of {text}"))
+            }
+            (_, Some(wanted)) if self.rlimit => Around::Holds(format!(
                 "at most {wanted} processes and threads (RLIMIT_NPROC)"
-            ));
-            refused.retain(|(refused, _)| *refused != file);
-        } else if let Some(around) = around {
-            let wanted = wanted.map_or(String::new(), |wanted| amount(file, wanted));
-            out.missing.push(format!(
-                "{holder} {what} limit of {} is above the profile's {wanted}",
-                amount(file, around)
-            ));
-            refused.retain(|(refused, _)| *refused != file);
-        } else if host.container {
-            let flag = ask_docker(file);
-            out.missing.push(format!(
-                "the container has no {what} limit (docker run {flag})"
-            ));
-            refused.retain(|(refused, _)| *refused != file);
-        } else if wanted.is_none() {
-            out.missing.push(format!(
-                "no {what} limit is asked for ({} under [resources])",
-                ask_profile(file)
-            ));
+            )),
+            (Some((_, text)), Some(wanted)) => {
+                let wanted = amount(file, *wanted);
+                Around::Lacks(format!(
+                    "{holder} {what} limit of {text} is above the profile's {wanted}"
+                ))
+            }
+            _ if container => {
+                let flag = ask_docker(file);
+                Around::Lacks(format!(
+                    "the container has no {what} limit (docker run {flag})"
+                ))
+            }
+            (None, None) => {
+                let line = ask_profile(file);
+                Around::Lacks(format!(
+                    "no {what} limit is asked for ({line} under [resources])"
+                ))
+            }
+            _ => Around::IsSilent,
         }
     }
 }

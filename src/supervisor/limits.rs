@@ -169,7 +169,109 @@ fn waited(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{value, waited};
+    use super::{EVERY, Gauge, value, waited};
+    use crate::events::{Output, Sink};
+    use crate::layers::limits::Files;
+    use crate::plan::CgroupPlan;
+    use std::fs::File;
+    use std::io::{Read, Seek, Write};
+    use std::os::fd::OwnedFd;
+    use std::time::Instant;
+
+    /// A file as the kernel would have it, and the descriptor by which the gauge reads it.
+    fn file(text: &str) -> (File, Option<OwnedFd>) {
+        let mut file = File::from(
+            nix::sys::memfd::memfd_create(c"limit", nix::sys::memfd::MFdFlags::empty()).unwrap(),
+        );
+        let own = file.try_clone().unwrap();
+        say(&mut file, text);
+        (file, Some(own.into()))
+    }
+
+    fn say(file: &mut File, text: &str) {
+        file.set_len(0).unwrap();
+        file.rewind().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    fn plan() -> CgroupPlan {
+        CgroupPlan {
+            place: "/c".into(),
+            controllers: vec!["memory", "pids"],
+            writes: Vec::new(),
+            memory: Some(64 << 20),
+            pids: Some(20),
+        }
+    }
+
+    fn sink() -> (File, Sink) {
+        let (file, own) = file("");
+        let lines = Output::Lines(File::from(own.unwrap()));
+        (file, Sink::new(Some(lines)))
+    }
+
+    fn written(file: &mut File) -> Vec<serde_json::Value> {
+        let mut text = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn what_was_hit_is_told_at_once_and_then_at_every_tenfold() {
+        let (mut events, memory_events) = file("oom_kill 0\n");
+        let (mut pids, pids_events) = file("max 1\n");
+        let files = Files {
+            memory_events,
+            pids_events,
+            ..Files::default()
+        };
+        let (mut out, mut sink) = sink();
+        let plan = plan();
+        let mut gauge = Gauge::new(&files, &plan, Instant::now());
+        gauge.look(&mut sink);
+        for count in [2, 9, 10, 99, 100] {
+            say(&mut pids, &format!("max {count}\n"));
+            gauge.look(&mut sink);
+        }
+        say(&mut events, "high 0\noom_kill 3\n");
+        gauge.look(&mut sink);
+        let told = written(&mut out);
+        let told: Vec<_> = told
+            .iter()
+            .map(|one| (one["hit"].as_str().unwrap(), one["count"].as_u64().unwrap()))
+            .collect();
+        let refused = [1, 10, 100].map(|count| ("fork-refused", count));
+        assert_eq!(told, [&refused[..], &[("out-of-memory", 3)]].concat());
+        assert_eq!(gauge.usage().oom_kills, 3);
+    }
+
+    #[test]
+    fn pressure_is_told_when_it_comes_and_again_only_after_it_went() {
+        let (mut pressure, memory_pressure) = file("some avg10=1.00 avg60=0\n");
+        let files = Files {
+            memory_pressure,
+            ..Files::default()
+        };
+        let (mut out, mut sink) = sink();
+        let plan = plan();
+        let mut now = Instant::now();
+        let mut gauge = Gauge::new(&files, &plan, now);
+        for percent in ["1.00", "41.50", "60.00", "30.00", "50.00", "10.00", "45.00"] {
+            say(&mut pressure, &format!("some avg10={percent} avg60=0\n"));
+            gauge.tick(now, &mut sink);
+            now += EVERY;
+            gauge.tick(now, &mut sink);
+        }
+        let told = written(&mut out);
+        let told: Vec<_> = told
+            .iter()
+            .map(|one| one["count"].as_u64().unwrap())
+            .collect();
+        assert_eq!(told, [41, 45]);
+    }
 
     #[test]
     fn the_kernel_s_files_are_read_by_their_keys() {
