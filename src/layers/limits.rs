@@ -152,16 +152,17 @@ impl Group {
     }
 }
 
-/// Removes the jail's cgroup, goes back, and removes its own leaf. Nobody but this process is left of flowjail by then: what
-/// is not empty stays. A supervisor of a start as root is an ordinary user at its end, who may remove nothing here: two
-/// empty cgroups are left, which end with the unit, or with the next start.
+/// Removes the jail's cgroup, goes back, and removes its own leaf. Nobody but this process is left of flowjail by then; a
+/// jail that is not empty stays, with its limits. A supervisor of a start as root is an ordinary user at its end, who may
+/// go back by the descriptors that it has, and remove nothing: two empty cgroups are left, which end with the unit, or with
+/// the next start.
 impl Drop for Group {
     fn drop(&mut self) {
-        self.jail = None;
-        match unlinkat(&self.place, JAIL_LEAF, UnlinkatFlags::RemoveDir) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(_) => return,
+        if !self.await_empty(Duration::ZERO) {
+            return;
         }
+        self.jail = None;
+        let _ = unlinkat(&self.place, JAIL_LEAF, UnlinkatFlags::RemoveDir);
         let each = self.controllers.iter().map(|name| format!("-{name}"));
         let _ = put(&self.subtree, &each.collect::<Vec<_>>().join(" "));
         let _ = put(&self.procs, "0");
