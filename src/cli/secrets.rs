@@ -1,12 +1,11 @@
 //! Opens the files of the plan's secrets, with the starter's rights. What is in them is read by the program's process alone.
 #![forbid(unsafe_code)]
 
-use std::fs::{File, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{File, Metadata, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 
 use super::run::Stopped;
 use super::terminal::say;
@@ -42,7 +41,7 @@ pub fn open(plan: &Plan, host: &Host) -> Result<Vec<SecretFd>, Stopped> {
 }
 
 /// How often a path is looked up anew that changes meanwhile, as Kubernetes exchanges the directory of its secrets.
-const MOST_TRIES: usize = 3;
+const MOST_TRIES: usize = 100;
 
 /// The file, and what it is by its descriptor; where it cannot be opened, what is known by its path.
 fn open_one(path: &Path) -> (Option<File>, SecretFile) {
@@ -50,7 +49,7 @@ fn open_one(path: &Path) -> (Option<File>, SecretFile) {
     for _ in 0..MOST_TRIES {
         // Opening a device may do something.
         if fact.kind != PathKind::File {
-            break;
+            return (None, SecretFile { fact, size: None });
         }
         match open_file(&fact) {
             Ok((file, metadata)) => {
@@ -60,26 +59,33 @@ fn open_one(path: &Path) -> (Option<File>, SecretFile) {
                 let size = Some(metadata.len());
                 return (Some(file), SecretFile { fact, size });
             }
-            Err(Errno::ENOENT | Errno::ELOOP) => fact = host::look(path),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ESTALE) => {
+                fact = host::look(path);
+            }
             Err(errno) => fact.kind = PathKind::Missing(errno),
         }
     }
-    if fact.kind == PathKind::File {
-        fact.kind = PathKind::Missing(Errno::ELOOP);
-    }
+    fact.kind = PathKind::Missing(Errno::ESTALE);
     (None, SecretFile { fact, size: None })
 }
 
-/// Never waits: for a writer of a FIFO, for instance. What was looked at is what is opened: no link is followed.
+/// Never waits: for a writer of a FIFO, for instance.
+///
+/// # Errors
+/// ESTALE: it is not what was looked at. (openat2(2), which follows no link at all, is refused in older containers.)
 fn open_file(fact: &PathFact) -> Result<(File, Metadata), Errno> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let how = OpenHow::new()
-        .flags(flags)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-    let file = File::from(openat2(AT_FDCWD, &fact.real, how)?);
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     let errno = |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(&fact.real);
+    let file = opened.map_err(errno)?;
     let metadata = file.metadata().map_err(errno)?;
-    Ok((file, metadata))
+    match (metadata.dev(), metadata.ino()) == fact.inode {
+        true => Ok((file, metadata)),
+        false => Err(Errno::ESTALE),
+    }
 }
 
 fn kind_of(metadata: &Metadata) -> PathKind {

@@ -183,6 +183,11 @@ impl SecretLine {
                 format!("chown {uid} {shown}"),
             );
         }
+        if errno == Errno::ESTALE {
+            let found = format!("{shown} changes all the time");
+            let hint = "write it beside its place, and rename it once".into();
+            return self.refuse("a file that stays", found, hint);
+        }
         let (found, optional) = match errno {
             Errno::ENOENT | Errno::ENOTDIR => (
                 format!("{shown} is not there"),

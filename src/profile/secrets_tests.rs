@@ -83,3 +83,15 @@ fn a_feature_may_bring_secrets() {
     let text = "features = ['db']\n[feature.db]\nsecrets = { DB = { file = '/db' } }\n";
     assert_eq!(secrets(&loaded(&[("a.toml", text)])), ["DB /db"]);
 }
+
+#[test]
+fn json_has_the_same_shape() {
+    let text = r#"{ "secrets": { "KEY": { "credential": "key", "why": "the key" },
+        "tls-key": { "file": "/etc/tls", "as": "/tmp/tls.pem", "optional": true } } }"#;
+    let profile = loaded(&[("a.json", text)]);
+    assert_eq!(
+        secrets(&profile),
+        ["KEY credential key", "tls-key /etc/tls"]
+    );
+    assert!(profile.secrets["tls-key"].value.optional);
+}

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod daemon;
+mod journald;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod queue;
@@ -62,6 +63,11 @@ const TESTS: [Test; 9] = [
     ),
 ];
 
+const JOURNALD: Test = (
+    "journald stores what is sent",
+    journald::journald_stores_what_is_sent,
+);
+
 fn main() -> std::process::ExitCode {
     let built = stage::compiled("actor");
     let why = built.as_ref().err().map_or("", |why| why);
@@ -76,6 +82,8 @@ fn main() -> std::process::ExitCode {
     for kind in [Kind::Namespaced, Kind::Bare] {
         for who in [Who::Ordinary, Who::Root] {
             trials.extend(TESTS.iter().map(|test| trial(test, kind, who, &needed)));
+            let also: Vec<_> = needed.iter().cloned().chain(journald::needed()).collect();
+            trials.push(trial(&JOURNALD, kind, who, &also));
         }
     }
     let code = needs::run(trials);
