@@ -43,9 +43,10 @@ pub fn bind_here(socket: &impl AsFd, at: SocketAddr) -> Result<(), Errno> {
 }
 
 /// Binds `socket` so that nobody else can bind there before it listens, unless connections of an earlier listener are
-/// in their last minute (TIME_WAIT): then as [`bind_here`]. What it accepts lets a next one bind.
+/// in their last minute (TIME_WAIT): then as [`bind_here`]. What it accepts lets a next one bind. EADDRNOTAVAIL: this host
+/// has no such address.
 pub fn bind_alone(socket: &impl AsFd, at: SocketAddr) -> Result<(), Errno> {
-    match bind_to(socket, at) {
+    match bind(socket.as_fd().as_raw_fd(), &SockaddrStorage::from(at)) {
         Err(Errno::EADDRINUSE) => bind_here(socket, at),
         bound => bound,
     }?;

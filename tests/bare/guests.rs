@@ -1,10 +1,11 @@
 //! `allow_from` in the bare jail: the supervisor takes visitors first, and turns those away who are not invited.
 
+use crate::kit::jail::Jail;
 use crate::kit::scratch::Scratch;
 use crate::kit::who::Who;
 use crate::kit::{Check, ensure, wait_for};
 use crate::program;
-use crate::run::{How, Session, command, profile};
+use crate::run::{How, LONG, Session, command, profile};
 use crate::world::World;
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -72,6 +73,34 @@ pub fn those_who_are_named_come_in(world: &World, who: Who) -> Check {
             }
             session.finish()?;
         }
+    }
+    Ok(())
+}
+
+/// An address that this host does not have is an error at the start, of either family; one that it has is served.
+pub fn an_address_of_another_host_is_an_error(world: &World, who: Who) -> Check {
+    for [others, own] in [
+        ["203.0.113.99:8097", "203.0.113.10:8097"],
+        ["[2001:db8::99]:8097", "[2001:db8::10]:8097"],
+    ] {
+        let scratch = Scratch::new();
+        let profile = profile(&scratch, "", &format!("publish = [{others:?}]"), "");
+        let actor = program::actor()?.display().to_string();
+        let words = [actor.as_str(), "door", "0.0.0.0", "8097"];
+        let (mut refused, _) = command(&scratch, How::Jailed(who), &profile, &[], &words);
+        refused.stdout(std::process::Stdio::null());
+        let ended = Jail::start(&scratch, "refused", refused).end(LONG)?;
+        let told = ended
+            .stderr
+            .contains("this host does not have that address");
+        ensure(ended.code == 125 && told, || format!("{others}: {ended:?}"))?;
+        let session = serve(world, How::Jailed(who), &format!("publish = [{own:?}]"))?;
+        let from = own.rsplit_once(':').map_or(own, |(ip, _)| ip);
+        let is_in = comes_in(own, from.trim_matches(['[', ']']), true);
+        ensure(is_in, || {
+            session.complaint(&format!("nobody comes in at {own}"))
+        })?;
+        session.finish()?;
     }
     Ok(())
 }

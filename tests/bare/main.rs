@@ -126,7 +126,11 @@ const BOTH: [Both; 10] = [
 /// A test from outside of a jail.
 type Outside = (&'static str, fn(&World, Who) -> Check);
 
-const OUTSIDE: [Outside; 12] = [
+const OUTSIDE: [Outside; 13] = [
+    (
+        "a published address of another host is an error",
+        guests::an_address_of_another_host_is_an_error,
+    ),
     (
         "allow_from lets those in that it names",
         guests::those_who_are_named_come_in,
