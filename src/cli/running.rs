@@ -20,7 +20,7 @@ pub const WHO: &str = "only the user who started a jail, and root, may look into
 pub fn which(asked: Option<&str>) -> Result<String, (String, String)> {
     let unreadable = |error| {
         (
-            "looking for jails in /proc/net/unix failed".to_owned(),
+            "looking for jails in /proc/self/net/unix failed".to_owned(),
             error,
         )
     };
@@ -38,9 +38,9 @@ pub fn which(asked: Option<&str>) -> Result<String, (String, String)> {
     }
 }
 
-/// The names of all control sockets in this network namespace, as /proc/net/unix lists them: `@` for the NUL in front.
+/// The names of all control sockets in this network namespace, as /proc/self/net/unix lists them: `@` for the NUL in front.
 fn all() -> Result<Vec<String>, String> {
-    let table = std::fs::read("/proc/net/unix").map_err(|error| error.to_string())?;
+    let table = std::fs::read("/proc/self/net/unix").map_err(|error| error.to_string())?;
     let table = String::from_utf8_lossy(&table);
     let mark = format!("@{CONTROL}");
     let names = table.lines().filter_map(|line| {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::Plan;
-use crate::profile::{Level, Promise, Resources};
+use crate::profile::{Level, Promise, Resources, Secret, Sourced};
 
 /// Key to fact. The value is compared and never shown: of the environment it is the variable's own.
 pub type Facts = BTreeMap<String, String>;
@@ -23,11 +23,19 @@ pub struct Asked {
     pub resources: Resources,
     /// How binding the limits are.
     pub limits: Option<Level>,
+    /// `[secrets]`, which the program reads when it starts.
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+/// What a table of the profile says, without where.
+pub fn values<T: Clone>(table: &BTreeMap<String, Sourced<T>>) -> BTreeMap<String, T> {
+    let own = |(key, entry): (&String, &Sourced<T>)| (key.clone(), entry.value.clone());
+    table.iter().map(own).collect()
 }
 
 /// Fields of a plan whose facts have keys of their own, and fields that are no facts of the profile: what the host's
 /// state, or the caller's rights, make of it at the moment.
-const SETTLED: [&str; 23] = [
+const SETTLED: [&str; 24] = [
     "profile",
     "name",
     "kind",
@@ -47,6 +55,7 @@ const SETTLED: [&str; 23] = [
     "cgroup",
     "readiness",
     "rlimits",
+    "secrets",
     "filter",
     "layers_off",
     "promises",
@@ -78,8 +87,17 @@ fn of_program(plan: &Plan, note: &mut impl FnMut(String, String)) {
     note("the command".into(), command);
     let ids = &plan.ids;
     note("[ids] user".into(), format!("{}:{}", ids.uid, ids.gid));
-    for (name, value) in &plan.env {
+    let secrets = &plan.asked.secrets;
+    // The variable of a secret is there or not, as its file is.
+    let open = plan
+        .env
+        .iter()
+        .filter(|(name, _)| !secrets.contains_key(name));
+    for (name, value) in open {
         note(format!("[env] {name}"), value.clone());
+    }
+    for (name, secret) in secrets {
+        note(format!("[secrets] {name}"), format!("{secret:?}"));
     }
     for (key, value) in of_resources(&plan.asked.resources) {
         note(format!("[resources] {key}"), value);

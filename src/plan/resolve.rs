@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::facts::values;
 use super::{
     Asked, CgroupPlan, FilterPlan, IdPlan, Kind, Plan, Refusal, Refusals, SecretLine, bare,
     confine, files, ids, landlock, limits, mounts, network, place, promises, readiness, secrets,
@@ -51,6 +52,7 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
             argv: host.command.argv.clone(),
             resources: profile.resources,
             limits: profile.promises.get(&Promise::Limits).copied(),
+            secrets: values(&profile.secrets),
         },
         cwd: resolved.cwd.clone(),
         publish: profile

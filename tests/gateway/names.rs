@@ -8,14 +8,14 @@ use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 
 /// The questions that a name server has heard, as `name type`.
-type Heard = Arc<Mutex<Vec<String>>>;
+pub type Heard = Arc<Mutex<Vec<String>>>;
 
 const A: u16 = 1;
 const TXT: u16 = 16;
 const SRV: u16 = 33;
 
 /// A server that knows `mock.test`, `inner.test` and the records of `db.test`; its address.
-fn name_server() -> (String, Heard) {
+pub fn name_server() -> (String, Heard) {
     let port = world::port();
     let socket = UdpSocket::bind((FRONT, port)).expect("bind");
     let heard = Heard::default();

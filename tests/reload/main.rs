@@ -11,6 +11,9 @@ mod kit;
 mod load;
 #[path = "../gateway/memory.rs"]
 mod memory;
+#[allow(dead_code)] // as the tests of the gateway need it
+#[path = "../gateway/names.rs"]
+mod names;
 mod restart;
 mod rules;
 mod running;
@@ -28,7 +31,11 @@ use running::{How, Kind};
 
 type Test = (&'static str, fn(How) -> Check);
 
-const TESTS: [Test; 20] = [
+const TESTS: [Test; 21] = [
+    (
+        "another name server is asked from now on",
+        rules::another_name_server_is_asked,
+    ),
     (
         "a host that is added is reached, and one that is removed is not",
         rules::hosts_come_and_go,

@@ -37,7 +37,8 @@ pub fn what_needs_a_restart_is_named(how: How) -> Check {
     let port = world::echo(PUBLIC);
     let mut jail = Running::start(how, &format!("allow = [\"a.test:{port}\"]"))?;
     let more = "[env]\nset = { REGION = \"secret-north\" }\n[resources]\nopen_files = 512\nmemory = \"3G\"\n\
-                [promises]\nprocesses = \"off\"\nlimits = \"require\"\n[syscalls]\nallow = [{ name = \"chroot\", why = \"w\" }]\n";
+                [promises]\nprocesses = \"off\"\nlimits = \"require\"\n[syscalls]\nallow = [{ name = \"chroot\", why = \"w\" }]\n\
+                [secrets]\nTOKEN = { credential = \"token\" }\n";
     jail.stage.edit(|text| format!("{text}\n{more}"))?;
     jail.stage
         .edit(|text| text.replace("read = [", "read = [\"/usr/share\", "))?;
@@ -48,6 +49,8 @@ pub fn what_needs_a_restart_is_named(how: How) -> Check {
         "[resources] open_files",
         "[resources] memory",
         "[promises] limits",
+        // Read when the program starts: that it cannot be read from here stands in nobody's way.
+        "[secrets] TOKEN",
         "[promises] processes",
         "[syscalls] chroot",
         "[files] /usr/share",
@@ -78,6 +81,9 @@ pub fn the_same_profile_changes_nothing(how: How) -> Check {
         jail.reload_tells(&lines, 0, &["its rules say the same as before"])?;
         jail.puppet.echoes(1, "undisturbed")?;
     }
+    // Where a line stands is no part of what it says.
+    jail.stage.edit(|text| format!("# a comment\n\n{text}"))?;
+    jail.reload_tells(&lines, 0, &["its rules say the same as before"])?;
     let mut json = jail.command(&["--json"]);
     let output = json.output().map_err(|e| e.to_string())?;
     let answer: serde_json::Value =

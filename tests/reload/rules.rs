@@ -1,6 +1,7 @@
 //! What changes while a jail runs.
 
 use crate::kit::{Check, ensure};
+use crate::names::{Heard, name_server};
 use crate::running::{How, Running};
 use crate::stage::{number, text};
 use crate::world::{self, OTHER, PRIVATE, PUBLIC};
@@ -220,5 +221,27 @@ pub fn limits_change(how: How) -> Check {
     }
     jail.reload(&lines(10), 0)?;
     jail.reaches(5, "a.test", port)?;
+    jail.puppet.end().map(drop)
+}
+
+/// What the first one has said is forgotten.
+pub fn another_name_server_is_asked(how: How) -> Check {
+    let port = world::echo(PUBLIC);
+    let [(first, asked_first), (second, asked_second)] = [name_server(), name_server()];
+    let lines = |server: &str| format!("allow = [\"mock.test:{port}\"]\nresolver = \"{server}\"");
+    let asked = |heard: &Heard| heard.lock().map_or(0, |heard| heard.len());
+    let mut jail = Running::start(how, &lines(&first))?;
+    jail.reaches(1, "mock.test", port)?;
+    let before = asked(&asked_first);
+    ensure(before > 0 && asked(&asked_second) == 0, || {
+        "the wrong one was asked".into()
+    })?;
+    jail.reload_tells(&lines(&second), 0, &["~ [net] resolver"])?;
+    jail.puppet.echoes(1, "undisturbed")?;
+    jail.reaches(2, "mock.test", port)?;
+    ensure(
+        asked(&asked_first) == before && asked(&asked_second) > 0,
+        || "the first one is still asked".into(),
+    )?;
     jail.puppet.end().map(drop)
 }
