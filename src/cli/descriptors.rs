@@ -2,12 +2,13 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::Mode;
 
+use super::handed_over;
 use super::journal;
 use super::run::Stopped;
 use super::terminal::fail;
@@ -28,14 +29,18 @@ pub fn settle(
     manager: Option<&Manager>,
 ) -> Result<(Option<Output>, Option<Doors>), Stopped> {
     refuse_odd_descriptors()?;
+    // Before anything else gets a number that is said to be handed over.
+    let passed = handed_over::take()?;
     let events = match events {
         None => journal::of_stderr(&plan.name),
         Some(JOURNAL) => Some(journal::asked_for(&plan.name)?),
         Some(name) => Some(Output::Lines(open_events(name, plan)?)),
     };
-    let passed = handed_over()?;
     if plan.has(Layer::Fds) {
-        let mut kept: Vec<RawFd> = passed.iter().map(AsRawFd::as_raw_fd).collect();
+        let mut kept: Vec<RawFd> = passed
+            .iter()
+            .map(|passed| passed.socket.as_raw_fd())
+            .collect();
         kept.extend(events.as_ref().map(|events| events.as_fd().as_raw_fd()));
         kept.extend(manager.map(|manager| manager.as_fd().as_raw_fd()));
         process::close_inherited(&kept).map_err(|errno| {
@@ -57,24 +62,6 @@ pub fn settle(
         .map_err(|error| Stopped(fail(super::FAILED, &error, error.hint.as_deref())))?;
     Ok((events, Some(doors)))
 }
-
-/// Listening sockets that a service manager has opened for this process (sd_listen_fds(3)): copies, so that the numbers
-/// are ours to close.
-fn handed_over() -> Result<Vec<OwnedFd>, Stopped> {
-    let number = |name: &str| std::env::var(name).ok()?.parse::<i32>().ok();
-    if number("LISTEN_PID") != Some(std::process::id().cast_signed()) {
-        return Ok(Vec::new());
-    }
-    let count = number("LISTEN_FDS").unwrap_or(0).clamp(0, MAX_HANDED_OVER);
-    let copies = (3..3 + count).map(process::duplicate);
-    copies.collect::<Result<_, _>>().map_err(|errno| {
-        let failure = Failure::outside("taking the sockets of LISTEN_FDS", errno);
-        Stopped(fail(failure.exit, &failure, None))
-    })
-}
-
-/// More than any unit hands over.
-const MAX_HANDED_OVER: i32 = 64;
 
 /// A directory as descriptor 0, 1 or 2 would be a way out of the jail's root; a file that is open for reading and
 /// writing could be filled with code and mapped, past every noexec; a socket of the host's network would go on reaching it.

@@ -4,6 +4,7 @@
 mod check;
 mod descriptors;
 mod digest;
+mod handed_over;
 mod health;
 mod journal;
 mod net;

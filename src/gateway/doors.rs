@@ -5,14 +5,14 @@
 use std::fmt;
 use std::io::{Error, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::socket::{SockType, getsockopt, sockopt};
+use nix::sys::socket::sockopt;
 
+use super::handed::{self, Passed};
 use crate::plan::{NetworkPlan, PublishLine, are_one};
 use crate::sys::socket;
 
@@ -49,34 +49,10 @@ pub struct DoorError {
     pub hint: Option<String>,
 }
 
-/// Opens every door. `passed`: listening sockets that the starter handed over. Each takes the place of the published
-/// address that it has; a single one that of a single published address, whatever it has.
-pub fn open(plan: &NetworkPlan, name: &str, passed: Vec<OwnedFd>) -> Result<Doors, DoorError> {
+/// Opens every door. `passed`: sockets that the starter handed over, which take the places of addresses.
+pub fn open(plan: &NetworkPlan, name: &str, passed: Vec<Passed>) -> Result<Doors, DoorError> {
     let mut lines = plan.publish.clone();
-    let only = passed.len() == 1 && lines.len() == 1;
-    let mut published = Vec::new();
-    for socket in passed {
-        let (listener, address) = adopt(socket)?;
-        let is_its = |line: &PublishLine| {
-            let both_any = line.address.ip().is_unspecified() && address.ip().is_unspecified();
-            let same_ip = line.address.ip() == address.ip() || both_any;
-            only || same_ip && line.address.port() == address.port()
-        };
-        let Some(index) = lines.iter().position(is_its) else {
-            return Err(DoorError {
-                what: format!("the socket that was handed over (LISTEN_FDS) for {address}"),
-                why: Error::other("no published address is like it"),
-                hint: Some(format!(
-                    "write publish = [\"{address}\"] under [net]: who may come, and the port they are led to, stand there"
-                )),
-            });
-        };
-        let line = PublishLine {
-            address,
-            ..lines.remove(index)
-        };
-        published.push(Door { listener, line });
-    }
+    let mut published = handed::take(&mut lines, passed)?;
     // A bare jail's program has one listener for both families; where they are two lines it is IPv6's.
     let pair = |line: &PublishLine| {
         let other = |other: &&PublishLine| are_one(&line.address, &other.address);
@@ -148,24 +124,6 @@ fn publish(line: &PublishLine, shared: bool, both: bool) -> Result<TcpListener, 
         };
         DoorError { what: format!("serving {address}"), why, hint }
     })
-}
-
-/// A socket of the starter's: one that listens for TCP, and nothing else.
-fn adopt(passed: OwnedFd) -> Result<(TcpListener, SocketAddr), DoorError> {
-    let is_stream = getsockopt(&passed, sockopt::SockType) == Ok(SockType::Stream);
-    let listens = getsockopt(&passed, sockopt::AcceptConn) == Ok(true);
-    let listener = TcpListener::from(passed);
-    // An error for a socket of another family.
-    let address = listener.local_addr();
-    let made_ready = listener.set_nonblocking(true);
-    match address {
-        Ok(address) if is_stream && listens && made_ready.is_ok() => Ok((listener, address)),
-        _ => Err(DoorError {
-            what: "a socket that was handed over (LISTEN_FDS)".into(),
-            why: Error::other("not a listening TCP socket"),
-            hint: Some("in the .socket unit: ListenStream=ADDR:PORT".into()),
-        }),
-    }
 }
 
 /// How many jails of one name may run beside each other and be found.

@@ -5,6 +5,7 @@
 //! jail: connect 198.18.x.y --> outward: hello, http (who is meant) --> dial: resolver, policy::screen --> relay
 //! bare jail: the supervisor connects --> coming (announced?) --> outward, as above
 //! visitor --> inward: allow_from, front --> the program, with the visitor's address as its source --> relay
+//! operator --> control --> reload: other rules, between two turns of the loop
 //! ```
 //!
 //! In the bare jail, which shares the host's network, connections come by way of the supervisor, and visitors go to the
@@ -21,6 +22,7 @@ mod dial;
 pub mod dns;
 pub mod doors;
 pub mod front;
+pub mod handed;
 pub mod hello;
 pub mod http;
 mod inward;

@@ -96,6 +96,10 @@ pub struct PublishLine {
     pub allow_from: Option<Vec<Network>>,
     /// Fronts that say in a PROXY header whom they speak for.
     pub proxy_from: Vec<Network>,
+    /// The name of the socket that takes its place, should one be handed over.
+    pub socket: Option<String>,
+    /// Whether one has to be.
+    pub must_come: bool,
 }
 
 impl PublishLine {
@@ -132,6 +136,8 @@ pub fn resolve(profile: &Profile, host: &Host) -> Option<NetworkPlan> {
         to: led_to(profile, &entry.value),
         allow_from: entry.value.allow_from.clone(),
         proxy_from: entry.value.proxy_from.clone(),
+        socket: entry.value.socket.clone(),
+        must_come: entry.value.must_come,
     });
     let of_host = name_servers(&host.resolv_conf);
     let mut stubs = vec![STUB];

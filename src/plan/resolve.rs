@@ -10,7 +10,9 @@ use super::{
 };
 use crate::filter::{Otherwise, Policy};
 use crate::host::{Host, NamespaceBlock, PathFact};
-use crate::profile::{CREDENTIALS, Layer, Profile, Promise, Sourced, env_matches, never_passed};
+use crate::profile::{
+    CREDENTIALS, Layer, Profile, Promise, Sourced, env_matches, never_passed, of_a_manager,
+};
 
 /// Resolves a profile against a host. Pure: the same values give the same plan.
 ///
@@ -188,6 +190,7 @@ fn describe(block: NamespaceBlock, container: bool) -> (String, Vec<String>) {
 fn environment(profile: &Profile, host: &Host, secrets: &[SecretLine]) -> Vec<(String, String)> {
     let mut env: BTreeMap<String, String> = host.env.clone();
     env.remove(CREDENTIALS);
+    env.retain(|name, _| !of_a_manager(name));
     let read = |line: &SecretLine| line.present && line.at.is_none();
     for line in secrets.iter().filter(|line| read(line)) {
         env.remove(&line.name);

@@ -396,3 +396,26 @@ fn memory_files_and_a_loader_are_no_promise() {
         "{text}"
     );
 }
+
+#[test]
+fn what_a_service_manager_says_passes_by_no_way() {
+    let mut host = host();
+    let said = [
+        "LISTEN_FDS",
+        "LISTEN_FDNAMES",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+    ];
+    for name in said.iter().chain(&["TZ"]) {
+        host.env.insert((*name).to_owned(), "1".into());
+    }
+    let mut profile = flowise();
+    profile.layers_off.insert(crate::profile::Layer::Env);
+    let plan = resolve(&profile, &host, "test").unwrap();
+    let has = |name: &str| plan.env.iter().any(|(other, _)| other == name);
+    assert!(
+        has("TZ") && !said.iter().any(|name| has(name)),
+        "{:?}",
+        plan.env
+    );
+}

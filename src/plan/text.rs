@@ -148,10 +148,18 @@ fn write_served(out: &mut String, network: &NetworkPlan) -> std::fmt::Result {
             "    serve    {} -> port {} of the jail, from {from}",
             line.address, line.to
         )?;
-        match line.proxy_from.is_empty() {
-            true => writeln!(out)?,
-            false => writeln!(out, ", PROXY protocol from {}", joined(&line.proxy_from))?,
+        if !line.proxy_from.is_empty() {
+            write!(out, ", PROXY protocol from {}", joined(&line.proxy_from))?;
         }
+        match (&line.socket, line.must_come) {
+            (Some(name), true) => write!(out, ", by the socket `{name}` that is handed over")?,
+            (Some(name), false) => {
+                write!(out, ", by the socket `{name}` where one is handed over")?
+            }
+            (None, true) => write!(out, ", by a socket that is handed over")?,
+            (None, false) => {}
+        }
+        writeln!(out)?;
     }
     Ok(())
 }

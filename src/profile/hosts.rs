@@ -37,6 +37,7 @@ pub fn net(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
     if let Some(node) = fields.get("publish") {
         let published = items(&node, "address", &PUBLISH_KEYS, report, publish);
         refuse_twice(&published, |publish| publish.address.to_string(), report);
+        refuse_one_socket_twice(&published, report);
         out.publish = Some(published);
     }
     if let Some(node) = fields.get("allow") {
@@ -68,7 +69,17 @@ pub const COUNTS: [&str; 4] = ["connections", "per_host", "visitors", "queries"]
 /// Those that are times.
 pub const TIMES: [&str; 2] = ["connect", "idle"];
 
-const PUBLISH_KEYS: [&str; 4] = ["in_container", "to", "allow_from", "proxy_from"];
+const PUBLISH_KEYS: [&str; 6] = [
+    "in_container",
+    "to",
+    "allow_from",
+    "proxy_from",
+    "socket",
+    "activation",
+];
+
+/// Whether a socket has to be handed over.
+const ACTIVATION: [(&str, bool); 2] = [("require", true), ("prefer", false)];
 
 /// An address that is served without more being said.
 pub fn published(address: SocketAddr) -> Publish {
@@ -78,6 +89,8 @@ pub fn published(address: SocketAddr) -> Publish {
         to: None,
         allow_from: None,
         proxy_from: Vec::new(),
+        socket: None,
+        must_come: false,
     }
 }
 
@@ -92,13 +105,37 @@ fn publish(line: &Line<'_>, report: &mut Report) -> Option<Publish> {
     let to = line.get("to").and_then(|node| port(&node, report));
     let allow_from = line.get("allow_from").map(|node| networks(&node, report));
     let proxy_from = line.get("proxy_from").map(|node| networks(&node, report));
+    let socket = line.get("socket").and_then(|node| {
+        let text = node.text(report)?;
+        report.keep(&node.place(), leaf::socket_name(&text))
+    });
+    let must_come = line.get("activation").and_then(|node| {
+        let text = node.text(report)?;
+        report.keep(&node.place(), leaf::word(&text, &ACTIVATION))
+    });
     Some(Publish {
+        socket,
+        must_come: must_come.unwrap_or(false),
         in_container,
         to,
         allow_from,
         proxy_from: proxy_from.unwrap_or_default(),
         ..plain?
     })
+}
+
+/// One socket cannot be served in two ways.
+fn refuse_one_socket_twice(published: &[Item<Publish>], report: &mut Report) {
+    let mut names = BTreeMap::new();
+    for item in published {
+        let Some(name) = &item.value.socket else {
+            continue;
+        };
+        if let Some(first) = names.insert(name, item.place.line()) {
+            let hint = format!("first in line {first}: each address has a socket of its own");
+            report.hinted(&item.place, format!("socket `{name}` twice"), hint);
+        }
+    }
 }
 
 fn port(node: &Node<'_>, report: &mut Report) -> Option<u16> {

@@ -81,6 +81,25 @@ pub fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Flaw> {
     Err(Flaw::new("not known here", hint))
 }
 
+/// A name as FileDescriptorName= takes it (systemd.socket(5)).
+pub fn socket_name(text: &str) -> Result<String, Flaw> {
+    if text == UNNAMED {
+        let hint = "that is what sockets without a name are called: leave `socket` out";
+        return Err(Flaw::new("no socket's name", hint));
+    }
+    let fine = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+    match (1..=255).contains(&text.len()) && text.bytes().all(fine) {
+        true => Ok(text.to_owned()),
+        false => Err(Flaw::new(
+            "not a socket's name",
+            "write what FileDescriptorName= says in the .socket unit, as in \"web\"",
+        )),
+    }
+}
+
+/// What a socket without a name is called among others that have one (sd_listen_fds_with_names(3)).
+pub const UNNAMED: &str = "unknown";
+
 /// A number and K, M, G or T, powers of 1024.
 pub fn size(text: &str) -> Result<ByteSize, Flaw> {
     let flaw = || {
@@ -201,9 +220,18 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
+/// What a service manager says to flowjail, and nobody to the jail: a program that believed it would take descriptors for
+/// its own, or speak to the manager in flowjail's place.
+const MANAGERS: [&str; 4] = ["LISTEN_*", "NOTIFY_SOCKET", "WATCHDOG_*", "MAINPID"];
+
+/// Whether a service manager says it.
+pub fn of_a_manager(name: &str) -> bool {
+    MANAGERS.iter().any(|pattern| matches(pattern, name))
+}
+
 /// Whether no profile can pass this name from the caller's environment.
 pub fn never_passed(name: &str) -> bool {
-    NEVER_PASSED.iter().any(|pattern| matches(pattern, name))
+    of_a_manager(name) || NEVER_PASSED.iter().any(|pattern| matches(pattern, name))
 }
 
 /// A name of the environment.
@@ -238,6 +266,10 @@ pub fn env_pattern(text: &str) -> Result<String, Flaw> {
     env_name(start)?;
     if text == CREDENTIALS {
         let hint = "name what it needs in [secrets], as in NAME = { credential = \"flowise-key\" }";
+        return Err(Flaw::new("never passes from the caller", hint));
+    }
+    if of_a_manager(text) || of_a_manager(start) {
+        let hint = "it is between the service manager and flowjail: see [service] and publish";
         return Err(Flaw::new("never passes from the caller", hint));
     }
     if never_passed(text) || never_passed(start) {

@@ -47,7 +47,9 @@ pub use address::address_reached;
 pub use builtin::{names as builtin_names, text as builtin_text};
 pub use groups::{HostGroupInfo, all_hosts as host_groups};
 pub use host::{host_name, metadata_name};
-pub use leaf::{CREDENTIALS, matches as env_matches, never_passed};
+pub use leaf::{
+    CREDENTIALS, UNNAMED as UNNAMED_SOCKET, matches as env_matches, never_passed, of_a_manager,
+};
 pub use load::{MAX_SIZE, load};
 pub use net::{
     AddressRule, HostRule, Net, NetLimits, Network, Protocol, Proxy, ProxyHost, Publish,

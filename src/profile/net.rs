@@ -89,6 +89,11 @@ pub struct Publish {
     pub allow_from: Option<Vec<Network>>,
     /// Fronts that must say by the PROXY protocol (v1 or v2) whom they speak for. Default: none.
     pub proxy_from: Vec<Network>,
+    /// The name by which a service manager hands its socket over (FileDescriptorName=, systemd.socket(5)); it takes this
+    /// entry's place whatever its address. Default: a socket without a name of the profile, by its address.
+    pub socket: Option<String>,
+    /// Whether its socket has to be handed over (`activation = "require"`). Default: no, the address is opened instead.
+    pub must_come: bool,
 }
 
 /// An upstream proxy that speaks CONNECT (RFC 9110).

@@ -253,3 +253,50 @@ fn what_is_not_said_has_its_default() {
     );
     assert_eq!(times, (10, 3600, 200));
 }
+
+#[test]
+fn a_published_address_may_name_its_socket_and_say_that_it_has_to_come() {
+    let line = |more: &str| {
+        format!("[net]\npublish = [{{ address = '127.0.0.1:1'{more} }}, '127.0.0.1:2']\n")
+    };
+    let first = |more: &str| {
+        let publish = net(&line(more)).publish;
+        (publish[0].value.socket.clone(), publish[0].value.must_come)
+    };
+    assert_eq!(first(""), (None, false));
+    assert_eq!(first(", socket = 'web'"), (Some("web".into()), false));
+    let required = ", socket = 'flowise.socket', activation = 'require'";
+    assert_eq!(first(required), (Some("flowise.socket".into()), true));
+    assert_eq!(first(", activation = 'prefer'"), (None, false));
+    for wrong in [
+        ", socket = ''",
+        ", socket = 'a:b'",
+        ", socket = 'a b'",
+        ", socket = 'unknown'",
+        ", socket = 1",
+        ", activation = 'always'",
+        ", activation = true",
+        ", socket = 'web' }, { address = '127.0.0.1:3', socket = 'web'",
+    ] {
+        let files = [("a.toml", line(wrong))];
+        let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+        assert!(load_from(&files, &Overlay::default()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn what_a_service_manager_says_never_passes() {
+    for name in ["LISTEN_FDS", "LISTEN_*", "NOTIFY_SOCKET", "WATCHDOG_USEC"] {
+        let text = format!("[env]\npass = ['{name}']\n");
+        let problems = load_from(&[("a.toml", text.as_str())], &Overlay::default());
+        let told = problems.err().map(|problems| problems.to_string());
+        let told = told.unwrap_or_default();
+        assert!(
+            told.contains("between the service manager"),
+            "{name}: {told}"
+        );
+    }
+    // By the start of a name, too.
+    assert!(super::never_passed("LISTEN_FDNAMES") && super::never_passed("WATCHDOG_PID"));
+    assert!(!super::never_passed("LISTENER"));
+}

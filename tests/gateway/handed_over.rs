@@ -1,10 +1,10 @@
-//! Listening sockets that a service manager hands over.
+//! Listening sockets that a service manager hands over, with names and without.
 
 use crate::ingress::talk;
 use crate::kit::jail::{self, Jail};
 use crate::kit::who::Who;
 use crate::kit::{Check, ensure};
-use crate::stage::{self, LONG, Stage};
+use crate::stage::{self, LONG, Puppet, Stage};
 use crate::world::{self, RESET};
 use std::process::{Command, Stdio};
 
@@ -59,28 +59,135 @@ pub fn sockets_go_with_their_lines(who: Who) -> Check {
     puppet.end().map(drop)
 }
 
-/// What is no listening TCP socket, and more sockets than addresses, are errors.
+/// The two kinds of jail.
+const KINDS: [&str; 2] = ["jail = \"namespaced\"", "jail = \"bare\""];
+
+/// A name leads to its line whatever the address; with the names changed about, each socket goes with the other line.
+pub fn names_lead_to_their_lines(who: Who) -> Check {
+    for kind in KINDS {
+        let [web, admin, one, other] = [(); 4].map(|()| world::port());
+        let line = |name: &str, port: u16, guest: &str| {
+            format!(
+                "{{ address = \"127.0.0.1:{port}\", to = {port}, socket = \"{name}\", allow_from = [\"{guest}\"] }}"
+            )
+        };
+        let lines = [
+            line("web", web, "127.0.0.1"),
+            line("admin", admin, "127.0.0.9"),
+        ];
+        let stage = Stage::with(who, kind, &format!("publish = [{}]", lines.join(", ")))?;
+        for [first, second] in [["admin", "web"], ["web", "admin"]] {
+            let sockets = [
+                format!("{first}=tcp:{one}"),
+                format!("{second}=tcp:{other}"),
+            ];
+            let mut puppet = stage.start_command(behind(&stage, &sockets, &[])?)?;
+            puppet.want(&format!("listen 1 {web} 0"), "ok")?;
+            puppet.want(&format!("listen 2 {admin} 0"), "ok")?;
+            let (of_web, of_admin) = if first == "web" {
+                (one, other)
+            } else {
+                (other, one)
+            };
+            for (listens, at, guest) in [(1, of_web, "127.0.0.1"), (2, of_admin, "127.0.0.9")] {
+                let mut visitor = world::visit(guest, ("127.0.0.1", at))?;
+                let said = puppet.order(&format!("accept {listens} 3 20000"))?;
+                ensure(said.starts_with("from 127.0.0."), || said)?;
+                talk(&mut visitor, &mut puppet, 3)?;
+                puppet.want("close 3", "ok")?;
+            }
+            // The addresses of the lines are nobody's.
+            let knocked = world::visit("127.0.0.1", ("127.0.0.1", web));
+            ensure(knocked.is_err(), || format!("{kind}: {web} is served, too"))?;
+            puppet.end()?;
+        }
+    }
+    Ok(())
+}
+
+/// One that has to come is an error where it does not; one that need not is opened instead.
+pub fn a_socket_that_has_to_come(who: Who) -> Check {
+    for kind in KINDS {
+        for name in ["socket = \"web\", ", ""] {
+            let [port, free] = [(); 2].map(|()| world::port());
+            let profile = |word: &str, port: u16| {
+                let line = format!("address = \"127.0.0.1:{port}\", {name}activation = \"{word}\"");
+                Stage::with(who, kind, &format!("publish = [{{ {line} }}]"))
+            };
+            let stage = profile("require", port)?;
+            let ended = stage.refused(&[])?;
+            let told = "it was not handed over (LISTEN_FDS), and has to be";
+            ensure(ended.code == 125 && ended.stderr.contains(told), || {
+                format!("{kind} {name}: {ended:?}")
+            })?;
+            let passed = match name {
+                "" => format!("tcp:{port}"),
+                _ => format!("web=tcp:{port}"),
+            };
+            let handed = stage.start_command(behind(&stage, &[passed], &[])?)?;
+            let opened = profile("prefer", free)?;
+            visited(handed, port)?;
+            visited(opened.start(&[])?, free)?;
+        }
+    }
+    Ok(())
+}
+
+fn visited(mut puppet: Puppet, port: u16) -> Check {
+    puppet.want(&format!("listen 1 {port} 0"), "ok")?;
+    let mut visitor = world::visit("127.0.0.1", ("127.0.0.1", port))?;
+    puppet.want("accept 1 2 20000", "from 127.0.0.1")?;
+    talk(&mut visitor, &mut puppet, 2)?;
+    puppet.end().map(drop)
+}
+
+/// What is no listening TCP socket, more sockets than addresses, names that do not fit, and a count that is not so.
 pub fn a_wrong_socket_is_an_error(who: Who) -> Check {
-    let port = world::port();
-    let publish = format!("publish = [\"127.0.0.1:{port}\"]");
-    let wrong = "not a listening TCP socket";
-    let cases = [
-        (vec![format!("udp:{port}")], wrong),
-        (vec![format!("idle:{port}")], wrong),
-        (vec![format!("unix:{port}")], wrong),
+    let [port, other] = [(); 2].map(|()| world::port());
+    let publish = format!(
+        "publish = [{{ address = \"127.0.0.1:{port}\", socket = \"web\" }}, {{ address = \"127.0.0.1:{other}\", to = 1 }}]"
+    );
+    let [tcp, web] = [format!("tcp:{port}"), format!("web=tcp:{port}")];
+    let elsewhere = format!("tcp:{}", world::port());
+    let cases: [(&[&str], &str); 12] = [
+        (&[&format!("udp:{port}")], "but a datagram socket"),
+        (&[&format!("idle:{port}")], "but one that does not listen"),
+        (&[&format!("unix:{port}")], "but a unix socket"),
         (
-            vec![format!("tcp:{port}"), format!("tcp:{}", world::port())],
-            "no published address is like it",
+            &[&format!("web=udp:{port}")],
+            "the socket `web` that was handed over",
         ),
+        (&[&tcp, &elsewhere], "no published address is like it"),
+        (
+            &[&web, &format!("web={elsewhere}")],
+            "another of the name `web` has come before",
+        ),
+        (
+            &[&format!("db={elsewhere}")],
+            "no published address has its name, or is like it",
+        ),
+        // A line with a name is no other named socket's.
+        (
+            &[&format!("db={tcp}")],
+            "no published address has its name, or is like it",
+        ),
+        (&["FDS=2", &web], "LISTEN_FDNAMES has 1 names"),
+        // Whatever has that number, it is no such socket.
+        (&["FDS=9", &tcp], "LISTEN_FDS"),
+        (&["FDS=many", &tcp], "not a number from 0 to 64"),
+        (&["FDNAMES=web:db", &tcp], "LISTEN_FDNAMES has 2 names"),
     ];
-    for (sockets, told) in cases {
-        let stage = Stage::new(who, &publish)?;
-        let mut command = behind(&stage, &sockets, &[])?;
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        let ended = Jail::start(&stage.scratch, "wrong", command).end(LONG)?;
-        ensure(ended.code == 125 && ended.stderr.contains(told), || {
-            format!("{sockets:?}: {ended:?}")
-        })?;
+    for kind in KINDS {
+        for (sockets, told) in cases {
+            let stage = Stage::with(who, kind, &publish)?;
+            let sockets: Vec<String> = sockets.iter().map(ToString::to_string).collect();
+            let mut command = behind(&stage, &sockets, &[])?;
+            command.stdin(Stdio::null()).stdout(Stdio::null());
+            let ended = Jail::start(&stage.scratch, "wrong", command).end(LONG)?;
+            let hinted = ended.stderr.contains("hint: ");
+            let fine = ended.code == 125 && ended.stderr.contains(told) && hinted;
+            ensure(fine, || format!("{kind} {sockets:?}: {ended:?}"))?;
+        }
     }
     Ok(())
 }

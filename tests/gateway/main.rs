@@ -113,7 +113,7 @@ const INGRESS: [Test; 11] = [
         ingress::a_reset_passes_through,
     ),
 ];
-const FRONTS: [Test; 9] = [
+const FRONTS: [Test; 11] = [
     (
         "a front tells whom it speaks for",
         fronts::a_front_tells_whom_it_speaks_for,
@@ -142,6 +142,14 @@ const FRONTS: [Test; 9] = [
     (
         "sockets that are handed over go with their lines",
         handed_over::sockets_go_with_their_lines,
+    ),
+    (
+        "names of sockets that are handed over lead to their lines",
+        handed_over::names_lead_to_their_lines,
+    ),
+    (
+        "a socket that has to be handed over",
+        handed_over::a_socket_that_has_to_come,
     ),
     (
         "a wrong socket that is handed over is an error",
