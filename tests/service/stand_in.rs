@@ -94,12 +94,18 @@ impl Stage {
         Jail::start(&self.scratch, "service", command)
     }
 
-    /// Whether an event of the service has been written.
+    /// Whether an event of the service has been written by now.
     fn has(&self, state: &str) -> bool {
         let events = jail::events(&self.scratch.at("events/events")).unwrap_or_default();
         events
             .iter()
             .any(|event| jail::is(event, "service") && event["state"] == state)
+    }
+
+    /// Waits for one: the manager is told first.
+    fn await_event(&self, state: &str) -> Check {
+        let written = wait_for(LONG, || self.has(state).then_some(()));
+        ensure(written.is_some(), || format!("no event `{state}`"))
     }
 
     /// What the program answers.
@@ -159,7 +165,7 @@ fn a_whole_life(who: Who, kind: &'static str) -> Check {
     manager.await_line(first + 1, "WATCHDOG=1")?;
     let served = format!("STATUS=ready; serves http://127.0.0.1:{}", stage.port);
     manager.await_line(ready, &served)?;
-    ensure(stage.has("ready"), || "no event".into())?;
+    stage.await_event("ready")?;
     ends_well(jail)?;
     manager.await_line(ready, "STOPPING=1").map(drop)
 }
@@ -195,7 +201,7 @@ fn a_program_that_hangs(who: Who, kind: &'static str) -> Check {
     manager.await_line(ready, "WATCHDOG=1")?;
     stage.ask("/hang")?;
     let unwell = manager.await_line(ready, "STATUS=does not answer: GET /api/v1/ping")?;
-    ensure(stage.has("unwell"), || "no event".into())?;
+    stage.await_event("unwell")?;
     let fed = manager
         .heard()
         .iter()
