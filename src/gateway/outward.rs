@@ -3,7 +3,7 @@
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -94,7 +94,11 @@ pub fn serve(gateway: &Rc<Gateway>, near: TcpStream, target: &Rc<Target>) {
 }
 
 async fn to_the_end(gateway: Rc<Gateway>, near: TcpStream, key: u64, open: Rc<Open>) {
-    let came_to = unless_withdrawn(carry(&gateway, &near, &open), &open).await;
+    // Pinned here: what is handed on by value would lie in the task twice.
+    let came_to = {
+        let carrying = pin!(carry(&gateway, &near, &open));
+        unless_withdrawn(carrying, &open).await
+    };
     if came_to.is_err() {
         reset(&near);
     }
@@ -118,10 +122,10 @@ async fn to_the_end(gateway: Rc<Gateway>, near: TcpStream, key: u64, open: Rc<Op
 
 /// Carries a connection on for as long as the rules let it.
 async fn unless_withdrawn(
-    carrying: impl Future<Output = Result<(), Reason>>,
+    mut carrying: Pin<&mut impl Future<Output = Result<(), Reason>>>,
     open: &Open,
 ) -> Result<(), Reason> {
-    let (mut carrying, mut withdrawal) = (pin!(carrying), pin!(open.withdrawal()));
+    let mut withdrawal = pin!(open.withdrawal());
     poll_fn(|context| match withdrawal.as_mut().poll(context) {
         Poll::Ready(()) => Poll::Ready(Err(Reason::Withdrawn)),
         Poll::Pending => carrying.as_mut().poll(context),
