@@ -85,7 +85,7 @@ pub fn supervise(launched: Launched, plan: &Plan, beside: Beside) -> Result<Outc
         service,
         sink: &mut sink,
     };
-    let watched = watching.to_the_end();
+    let watched = watching.until_the_end();
     watching.stopping();
     let status = end(&launched, plan)?;
     let finish = |line: network::Line| line.finish(&mut notices.ledger, &mut sink);

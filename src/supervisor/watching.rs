@@ -43,7 +43,7 @@ impl Watching<'_, '_> {
     ///
     /// # Errors
     /// The supervisor has lost its hold, and the jail is to be ended.
-    pub fn to_the_end(&mut self) -> Result<(), Failure> {
+    pub fn until_the_end(&mut self) -> Result<(), Failure> {
         let failed = |errno| Failure::outside("watching the jail", errno);
         let mut listener = self.launched.listener.as_ref();
         let started = self.service.as_mut().map(|one| one.started(Instant::now()));
