@@ -16,7 +16,7 @@ use crate::manager::Manager;
 type Tested = fn(Who, &'static str) -> Check;
 
 /// Each in both kinds of jail, as root and as a user.
-pub const CHECKS: [(&str, Tested); 9] = [
+pub const CHECKS: [(&str, Tested); 10] = [
     (
         "the manager hears of a start, its readiness, its health and its end",
         a_whole_life,
@@ -45,6 +45,10 @@ pub const CHECKS: [(&str, Tested); 9] = [
     (
         "a manager that cannot be reached is an error",
         no_such_manager,
+    ),
+    (
+        "a bare jail that would turn its own question away is an error, and no other is",
+        who_is_turned_away,
     ),
     (
         "the program hears nothing of its manager",
@@ -295,4 +299,34 @@ fn nothing_reaches_the_program(who: Who, kind: &'static str) -> Check {
         .skip(ready)
         .any(|(text, _)| text.contains("WATCHDOG=1"));
     ensure(!fed, || "fed a watchdog of another process".into())
+}
+
+/// The bare jail's program is asked as any visitor is; the other one from within.
+fn who_is_turned_away(who: Who, kind: &'static str) -> Check {
+    for (guest, fine) in [("192.0.2.1", kind != "bare"), ("127.0.0.1", true)] {
+        let stage = Stage::new(who, kind, PING);
+        let line = format!("publish = [\"127.0.0.1:{}\"]", stage.port);
+        let text = std::fs::read_to_string(&stage.profile).map_err(|error| error.to_string())?;
+        let only = format!(
+            "publish = [{{ address = \"127.0.0.1:{}\", allow_from = [\"{guest}\"] }}]",
+            stage.port
+        );
+        stage
+            .scratch
+            .file("service.toml", &text.replace(&line, &only));
+        let mut manager = Manager::at_a_path(&stage.scratch);
+        let address = manager.address.clone();
+        let mut jail = stage.start(&[("NOTIFY_SOCKET", &address), ("READY", "1")]);
+        if fine {
+            manager.await_line(0, "READY=1")?;
+            ends_well(jail)?;
+            continue;
+        }
+        let ended = jail.end(LONG)?;
+        let told = ended
+            .stderr
+            .contains("asked from 127.0.0.1, which allow_from turns away");
+        ensure(ended.code == 125 && told, || format!("{ended:?}"))?;
+    }
+    Ok(())
 }
