@@ -92,7 +92,7 @@ fn of_program(plan: &Plan, note: &mut impl FnMut(String, String)) {
     let open = plan
         .env
         .iter()
-        .filter(|(name, _)| !secrets.contains_key(name));
+        .filter(|(name, _)| secrets.get(name).is_none_or(|secret| secret.at.is_some()));
     for (name, value) in open {
         note(format!("[env] {name}"), value.clone());
     }

@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
+use super::facts::{differing, facts};
 use super::tests::{fact, flowise, host};
-use super::{Plan, SecretFile, SecretLine, Starter, refuse_secret, resolve};
+use super::{Plan, SecretFile, SecretLine, Starter, refuse_secret, resolve, resolve_again};
 use crate::host::{ANYONE, PathFact, PathKind};
-use crate::profile::{Secret, SecretSource, Sourced};
+use crate::profile::{Part, Profile, Secret, SecretSource, Sourced, Template};
 
 const HOST: Starter = Starter {
     uid: 1000,
@@ -114,6 +115,62 @@ fn the_jail_does_not_write_it() {
         let inside = hint(starter, |fact| fact.real = "/home/u/.flowise/key".into());
         assert!(inside.starts_with("move it to a place that the jail does not write"));
     }
+}
+
+#[test]
+fn a_jail_that_runs_keeps_what_it_has_read() {
+    let line = |source: SecretSource, optional: bool, origin: &str| Sourced {
+        value: Secret {
+            source,
+            at: None,
+            optional,
+        },
+        origin: origin.into(),
+        why: String::new(),
+    };
+    let credential = |name: &str| SecretSource::Credential(name.into());
+    let mut profile = flowise();
+    let all = &mut profile.secrets;
+    all.insert("KEY".into(), line(credential("key"), false, "a.toml:3"));
+    let mut unit = host();
+    unit.env
+        .insert("CREDENTIALS_DIRECTORY".into(), "/run/c".into());
+    let found = fact("/run/c/key", PathKind::File, 0);
+    unit.paths.insert("/run/c/key".into(), found);
+    let running = facts(&resolve(&profile, &unit, "test").unwrap());
+    let again = |profile: &Profile| {
+        let plan = resolve_again(profile, &host(), "test").unwrap();
+        differing(&running, &facts(&plan))
+    };
+    assert!(resolve(&profile, &host(), "test").is_err());
+    // From a shell, and with a line above it.
+    let all = &mut profile.secrets;
+    all.insert("KEY".into(), line(credential("key"), false, "a.toml:4"));
+    assert!(again(&profile).is_empty(), "{:?}", again(&profile));
+    for (source, optional) in [("other", false), ("key", true)] {
+        let all = &mut profile.secrets;
+        all.insert("KEY".into(), line(credential(source), optional, "a.toml:4"));
+        assert_eq!(again(&profile), ["[secrets] KEY"]);
+    }
+    profile.secrets.clear();
+    assert_eq!(again(&profile), ["[secrets] KEY"]);
+}
+
+#[test]
+fn a_variable_beside_a_secret_that_is_a_file_is_compared() {
+    let mut profile = flowise();
+    let value = Secret {
+        source: SecretSource::File(Template(vec![Part::Text("/etc/key".into())])),
+        at: Some("/tmp/key".into()),
+        optional: true,
+    };
+    let (origin, why) = ("a.toml:3".into(), String::new());
+    let line = Sourced { value, origin, why };
+    profile.secrets.insert("KEY".into(), line);
+    let place = Template(vec![Part::Text("/tmp/key".into())]);
+    profile.env.set.insert("KEY".into(), place);
+    let all = facts(&resolve(&profile, &host(), "test").unwrap());
+    assert!(all.contains_key("[env] KEY") && all.contains_key("[secrets] KEY"));
 }
 
 #[test]
