@@ -86,18 +86,22 @@ static WORD: u64 = 0x666c_6f77_6a61_696c;
 
 /// As a supervisor of the workload's own uid does it.
 fn reach_child(changed: bool) -> Result<(), Errno> {
+    let (there, ready) = nix::unistd::pipe()?;
     let (pid, pidfd) = match process::fork(0)? {
         Forked::Child => {
             // A change of ids has made it unreadable, as execve makes it readable again.
             let readable = if changed { set_dumpable(true) } else { Ok(()) };
-            let ready = readable.and(set_pdeathsig(Signal::SIGKILL));
-            if ready.is_ok() {
+            let tied = readable.and(set_pdeathsig(Signal::SIGKILL));
+            if tied.is_ok() && nix::unistd::write(&ready, b"1").is_ok() {
                 nix::unistd::pause();
             }
             process::exit_now(1)
         }
         Forked::Parent { pid, pidfd } => (pid, pidfd),
     };
+    drop(ready);
+    // Nothing, where the child has ended: then it is not reached, either.
+    let _ = nix::unistd::read(&there, &mut [0]);
     let reached = reach(pid);
     // ESRCH: it has ended by itself.
     let _ = process::send_signal(&pidfd, Signal::SIGKILL);
@@ -105,22 +109,16 @@ fn reach_child(changed: bool) -> Result<(), Errno> {
     reached
 }
 
-/// The child may not have come to be readable yet.
 fn reach(pid: i32) -> Result<(), Errno> {
-    let mut last = Errno::EACCES;
-    for _ in 0..200 {
-        let at = &raw const WORD as u64;
-        let opened = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(format!("/proc/{pid}/mem"));
-        let mut found = [0; 8];
-        match opened.and_then(|memory| memory.read_exact_at(&mut found, at)) {
-            Ok(()) if found == WORD.to_ne_bytes() => return Ok(()),
-            Ok(()) => return Err(Errno::EFAULT),
-            Err(error) => last = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)),
-        }
-        std::thread::sleep(std::time::Duration::from_millis(1));
+    let at = &raw const WORD as u64;
+    let opened = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(format!("/proc/{pid}/mem"));
+    let mut found = [0; 8];
+    match opened.and_then(|memory| memory.read_exact_at(&mut found, at)) {
+        Ok(()) if found == WORD.to_ne_bytes() => Ok(()),
+        Ok(()) => Err(Errno::EFAULT),
+        Err(error) => Err(errno_of(&error)),
     }
-    Err(last)
 }
