@@ -2,11 +2,11 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::Mode;
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::{Mode, fstat};
 
 use super::handed_over;
 use super::journal;
@@ -14,7 +14,7 @@ use super::run::Stopped;
 use super::terminal::fail;
 use crate::events::Output;
 use crate::gateway::{Doors, doors};
-use crate::host;
+use crate::host::{self, PathFact};
 use crate::launch::Failure;
 use crate::plan::Plan;
 use crate::profile::Layer;
@@ -128,14 +128,31 @@ fn events_file(name: &str, plan: &Plan) -> Result<File, String> {
         | OFlag::O_NONBLOCK
         | OFlag::O_NOCTTY
         | OFlag::O_CLOEXEC;
-    // What was looked at is what is opened: no link is followed from here on.
-    let how = OpenHow::new()
-        .flags(flags)
-        .mode(Mode::S_IRUSR | Mode::S_IWUSR)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-    let opened = openat2(AT_FDCWD, &place.real.join(file), how);
+    // What was looked at is what is opened.
+    let opened = open_directory(&place).and_then(|directory| {
+        openat(
+            &directory,
+            file,
+            flags | OFlag::O_NOFOLLOW,
+            Mode::S_IRUSR | Mode::S_IWUSR,
+        )
+    });
     opened.map(File::from).map_err(|errno| match errno {
         Errno::ELOOP => "is a symbolic link".to_owned(),
         other => other.desc().to_owned(),
     })
+}
+
+/// The directory that was looked at.
+///
+/// # Errors
+/// ESTALE: another is there now. (openat2(2), which follows no link at all, is hidden by systemd's RestrictSUIDSGID=.)
+fn open_directory(place: &PathFact) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let directory = open(&place.real, flags, Mode::empty())?;
+    let found = fstat(&directory)?;
+    match (found.st_dev, found.st_ino) == place.inode {
+        true => Ok(directory),
+        false => Err(Errno::ESTALE),
+    }
 }

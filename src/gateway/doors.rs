@@ -36,6 +36,8 @@ pub struct Door {
     pub listener: TcpListener,
     /// Its line; the address is the socket's own.
     pub line: PublishLine,
+    /// Whether it was listened on before flowjail started, so that visitors may be why it did.
+    pub handed_over: bool,
 }
 
 /// A published address that cannot be served.
@@ -63,7 +65,11 @@ pub fn open(plan: &NetworkPlan, name: &str, passed: Vec<Passed>) -> Result<Doors
         .filter(|line| line.address.is_ipv6() || !pair(line));
     for line in all.collect::<Vec<_>>() {
         let listener = publish(&line, plan.shared, pair(&line))?;
-        published.push(Door { listener, line });
+        published.push(Door {
+            listener,
+            line,
+            handed_over: false,
+        });
     }
     let inner = if plan.shared { inner()? } else { Vec::new() };
     let (control, name) = control(&plain(name));

@@ -36,7 +36,11 @@ pub fn take(lines: &mut Vec<PublishLine>, passed: Vec<Passed>) -> Result<Vec<Doo
             ..lines.remove(index)
         };
         names.extend(line.socket.clone());
-        doors.push(Door { listener, line });
+        doors.push(Door {
+            listener,
+            line,
+            handed_over: true,
+        });
     }
     match lines.iter().find(|line| line.must_come) {
         Some(line) => Err(missing(line)),

@@ -1,14 +1,15 @@
 //! Visitors of a published address, led to the program in the jail.
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::io::{Error, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::spawn_local;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::front::{self, Front};
 use super::reason::Reason;
@@ -18,14 +19,19 @@ use super::stream::{read_more, reset, send_all, settle};
 use super::word::Word;
 use crate::events::Visitor;
 use crate::plan::PublishLine;
+use crate::profile::START_LIMIT;
 use crate::sys::socket;
 
 /// How long a front may take to say whom it speaks for.
 const FRONT_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Accepts visitors for ever.
-pub async fn admit(gateway: Rc<Gateway>, listener: TcpListener, line: PublishLine) {
+/// How long a visitor waits before he is led to a program again that does not listen yet.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Accepts visitors for ever. `awaited`: who comes before the program listens is why it was started, and waits for it.
+pub async fn admit(gateway: Rc<Gateway>, listener: TcpListener, line: PublishLine, awaited: bool) {
     let line = Rc::new(line);
+    let awaited = Rc::new(Cell::new(awaited));
     loop {
         let (stream, from) = next(&listener).await;
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
@@ -34,9 +40,10 @@ pub async fn admit(gateway: Rc<Gateway>, listener: TcpListener, line: PublishLin
             continue;
         }
         let (gateway, line) = (Rc::clone(&gateway), Rc::clone(&line));
+        let awaited = Rc::clone(&awaited);
         spawn_local(async move {
             let mut visitor = from.ip();
-            if let Err(reason) = lead(&gateway, &stream, &mut visitor, &line).await {
+            if let Err(reason) = lead(&gateway, &stream, &mut visitor, &line, &awaited).await {
                 turn_away(&gateway, &stream, visitor, &line, &reason);
             }
             gateway.live.leave();
@@ -78,6 +85,7 @@ async fn lead(
     stream: &TcpStream,
     visitor: &mut IpAddr,
     line: &PublishLine,
+    awaited: &Cell<bool>,
 ) -> Result<(), Reason> {
     let mut first = Vec::new();
     if line.proxy_from.iter().any(|front| front.contains(*visitor)) {
@@ -89,7 +97,7 @@ async fn lead(
     if !line.admits(visitor) {
         return Err(Reason::NotInvited);
     }
-    let inner = reach(gateway, visitor, line.to).await?;
+    let inner = reach_awaited(gateway, visitor, line.to, awaited).await?;
     let (count, idle) = (Count::default(), gateway.plan().limits.idle);
     let begun = timeout(idle, send_all(&inner, &first, &count.sent)).await;
     if !matches!(begun, Ok(Ok(()))) {
@@ -117,6 +125,28 @@ async fn introduction(
             Front::Incomplete if more => {}
             Front::Incomplete => return Err(Reason::NoHead),
         }
+    }
+}
+
+/// The same as [`reach`], tried again while the program is awaited; no longer once it was reached.
+async fn reach_awaited(
+    gateway: &Gateway,
+    visitor: IpAddr,
+    port: u16,
+    awaited: &Cell<bool>,
+) -> Result<TcpStream, Reason> {
+    let until = Instant::now() + START_LIMIT;
+    loop {
+        let reached = reach(gateway, visitor, port).await;
+        match reached {
+            Ok(_) => awaited.set(false),
+            Err(Reason::NotListening) if awaited.get() && Instant::now() < until => {
+                sleep(AGAIN).await;
+                continue;
+            }
+            Err(_) => {}
+        }
+        return reached;
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::coming::Coming;
-use super::doors::{Door, Doors};
+use super::doors::Doors;
 use super::live::Live;
 use super::names::Names;
 use super::relay::Pipes;
@@ -149,9 +149,10 @@ pub fn serve(
         } else {
             doors.published
         };
-        for Door { listener, line } in published {
-            let listener = TcpListener::from_std(listener)?;
-            spawn_local(inward::admit(Rc::clone(&gateway), listener, line));
+        for door in published {
+            let listener = TcpListener::from_std(door.listener)?;
+            let admit = inward::admit(Rc::clone(&gateway), listener, door.line, door.handed_over);
+            spawn_local(admit);
         }
         for listener in doors.inner {
             let listener = TcpListener::from_std(listener)?;

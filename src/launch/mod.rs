@@ -103,6 +103,12 @@ impl Failure {
         }
     }
 
+    /// What to do where a filter around forbids a step that is harmless in a namespace of one's own.
+    pub fn of_unit(&self) -> Option<&'static str> {
+        let named = self.what == Step::HostName.to_string() && self.errno == Some(Errno::EPERM);
+        named.then_some("in a unit remove ProtectHostname=: the jail has a host name of its own")
+    }
+
     /// Whether a host without namespaces fails like this.
     pub fn concerns_namespaces(&self) -> bool {
         use Errno::{EACCES, EINVAL, ENOSPC, ENOSYS, EPERM, EUSERS};

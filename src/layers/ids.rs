@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
+use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
@@ -38,12 +39,15 @@ pub fn own_namespace(ids: &IdPlan) -> Result<(), Errno> {
 
 /// A start's root takes the workload's effective ids for a moment, so that a user namespace made now is the
 /// workload's own: whoever has those ids, as the supervisor will, may later look into it.
+///
+/// The change of ids puts the effective capabilities down; the one that Debian's kernels ask for where
+/// kernel.unprivileged_userns_clone is 0 is taken up again. Not everyone has it, and most kernels do not ask.
 pub fn assume_owner(ids: &IdPlan) -> Result<(), Errno> {
     if ids.root_start {
-        seteuid(Uid::from_raw(ids.uid))
-    } else {
-        Ok(())
+        seteuid(Uid::from_raw(ids.uid))?;
+        let _ = caps::raise(None, CapSet::Effective, Capability::CAP_SYS_ADMIN);
     }
+    Ok(())
 }
 
 /// Ends what [`assume_owner`] began.

@@ -325,6 +325,8 @@ fn count(number: usize, what: &str) -> String {
 pub fn no_network_namespace(errno: Errno) -> String {
     match errno {
         Errno::ENOSPC => "user.max_net_namespaces is 0 or used up (ENOSPC)".into(),
+        Errno::EROFS => "one came up, but /proc/sys cannot be written in it (EROFS)".into(),
+        Errno::ENOENT => "one came up, but there is no /proc/sys to set it up by (ENOENT)".into(),
         errno => format!("a network namespace cannot be had ({errno})"),
     }
 }
@@ -335,6 +337,8 @@ pub fn network_hints(errno: Errno) -> Vec<String> {
         Errno::ENOSPC => {
             vec!["allow network namespaces: sysctl -w user.max_net_namespaces=15000".into()]
         }
+        Errno::EROFS => vec!["in a unit remove ProtectKernelTunables=".into()],
+        Errno::ENOENT => vec!["in a unit remove ProcSubset=pid".into()],
         _ => Vec::new(),
     }
 }

@@ -171,6 +171,9 @@ fn describe(block: NamespaceBlock, container: bool) -> (String, Vec<String>) {
             "clone3 answers ENOSYS: a container's default filter hides it".to_owned()
         }
         NamespaceBlock::Clone(errno) => {
+            if !container {
+                hints.push("in a unit remove RestrictNamespaces=".into());
+            }
             hints.push("on Debian kernels: sysctl -w kernel.unprivileged_userns_clone=1".into());
             format!("clone3 with the namespaces: {errno}")
         }

@@ -6,9 +6,11 @@ use std::sync::OnceLock;
 
 static PROBE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
 
-/// The built probe, or what the compiler said.
+/// The built probe, or what the compiler said. FLOWJAIL_TEST_PROBE names one that was built before, for places that
+/// have no compiler.
 pub fn path() -> &'static Result<PathBuf, String> {
-    PROBE.get_or_init(build)
+    let built = std::env::var_os("FLOWJAIL_TEST_PROBE").map(PathBuf::from);
+    PROBE.get_or_init(|| built.map_or_else(build, Ok))
 }
 
 /// Each test process comes here, so an up-to-date build is taken, and a new one moved into place.

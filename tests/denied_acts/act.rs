@@ -104,6 +104,11 @@ impl Claim {
         self
     }
 
+    /// Whether this answer is the claim's.
+    pub fn holds(&self, answer: &str) -> bool {
+        self.answers.contains(&answer)
+    }
+
     /// For the messages.
     pub fn name(&self) -> String {
         let names: Vec<_> = self.layers.iter().map(|layer| layer.name()).collect();

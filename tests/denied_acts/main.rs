@@ -12,6 +12,7 @@ mod own;
 mod show;
 mod stage;
 mod table;
+mod verdicts;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,9 @@ use libtest_mimic::{Failed, Trial};
 use show::Start;
 
 fn main() -> ExitCode {
+    if std::env::var_os(stage::ASKED).is_some() {
+        return verdicts::print();
+    }
     let acts = table::all();
     let mut trials = vec![
         trial("at least 50 acts, each with a twin and a claim", &[], {

@@ -48,7 +48,7 @@ pub fn show(act: &Act, start: Start) -> Result<(), Failed> {
 }
 
 fn answers(claim: &Claim, answer: &Answer) -> bool {
-    claim.answers.contains(&answer.text.as_str())
+    claim.holds(&answer.text)
 }
 
 fn switched(act: &Act) -> impl Iterator<Item = &Claim> {
@@ -92,10 +92,7 @@ pub fn show_bare(act: &Act, start: Start) -> Result<(), Failed> {
     let fine = match (act.open, act.bare) {
         (Some(_), Some((_, outcome))) => outcome.is(&answer.text),
         (Some(_), None) => false,
-        (None, _) if act.in_bare.is_empty() => {
-            act.claims.iter().any(|claim| answers(claim, &answer))
-        }
-        (None, _) => act.in_bare.contains(&answer.text.as_str()),
+        (None, _) => is_denied_bare(act, &answer),
     };
     if !fine {
         return Err(format!("probe {}\n  {}", arguments.join(" "), answer.text).into());
@@ -106,8 +103,17 @@ pub fn show_bare(act: &Act, start: Start) -> Result<(), Failed> {
     }
 }
 
+/// Whether this is how the bare jail denies the act.
+pub fn is_denied_bare(act: &Act, answer: &Answer) -> bool {
+    match act.in_bare.is_empty() {
+        _ if act.open.is_some() => false,
+        true => act.claims.iter().any(|claim| answers(claim, answer)),
+        false => act.in_bare.contains(&answer.text.as_str()),
+    }
+}
+
 /// Whether the plan says that this is not held.
-fn is_told(open: Open, plan: &serde_json::Value) -> Result<(), String> {
+pub fn is_told(open: Open, plan: &serde_json::Value) -> Result<(), String> {
     let all = |key: &str| plan["plan"][key].as_array().cloned().unwrap_or_default();
     let found = match open {
         Open::Noted(words) => all("notes")

@@ -10,6 +10,9 @@ use crate::common::needs::is_root;
 use crate::common::place::{Owner, Place};
 use crate::common::start::{self, Starter};
 
+/// Set to anything: verdicts instead of tests, in guests that are emulated.
+pub const ASKED: &str = "FLOWJAIL_TEST_VERDICTS";
+
 /// Long enough for a busy machine; an act that takes it hangs, and that is a failure.
 pub const LIMIT: Duration = Duration::from_secs(10);
 /// What of the caller's must not be seen inside.
@@ -36,7 +39,7 @@ impl Stage {
     pub fn new(probe: &Path) -> std::io::Result<Self> {
         let place = Place::new()?;
         place.dir("bin", 0o755, Owner::Tests)?;
-        place.program("bin/flowjail", Path::new(env!("CARGO_BIN_EXE_flowjail")))?;
+        place.program("bin/flowjail", &binary())?;
         let probe = place.program_copy("bin/probe", probe)?;
         place.dir("outside", 0o755, Owner::Tests)?;
         place.file("outside/decoy", "decoy\n", 0o644, Owner::Tests)?;
@@ -107,7 +110,7 @@ impl Stage {
         self.reset()?;
         let mut command = start::command(starter, &self.join("bin/probe"));
         command.args(arguments);
-        let ended = start::finish(leaky(command), "", LIMIT)?;
+        let ended = start::finish(leaky(command), "", limit())?;
         Ok(Answer::read(&ended, String::new()))
     }
 
@@ -119,10 +122,37 @@ impl Stage {
         arguments: &[String],
     ) -> std::io::Result<Answer> {
         let (command, events) = self.jail(starter, on, arguments)?;
-        let ended = start::finish(command, "", LIMIT)?;
+        let ended = start::finish(command, "", limit())?;
         let seen = fs::read_to_string(&events).unwrap_or_default();
         let _ = fs::remove_file(&events);
         Ok(Answer::read(&ended, seen))
+    }
+
+    /// The probe's answers to several acts in one jail, up to the one that ends it.
+    pub fn jailed_many(
+        &self,
+        starter: Starter,
+        on: &On,
+        acts: &[Vec<String>],
+    ) -> std::io::Result<Vec<Answer>> {
+        if acts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut words = vec!["many".to_owned()];
+        for act in acts {
+            words.extend(act.iter().cloned());
+            words.push("--".to_owned());
+        }
+        let (command, events) = self.jail(starter, on, &words)?;
+        let ended = start::finish(command, "", limit())?;
+        let _ = fs::remove_file(&events);
+        let one = |(line, act): (&str, &Vec<String>)| {
+            // What another program says is no answer of the act's.
+            let own = line.split(' ').next() == act.first().map(String::as_str);
+            own.then(|| Answer::of(line, None))
+        };
+        let lines = ended.stdout.lines().zip(acts);
+        Ok(lines.map_while(one).collect())
     }
 
     /// The command that starts the probe in a jail, and where its events go.
@@ -149,7 +179,7 @@ impl Stage {
             .flowjail("plan", starter, on)
             .map_err(|error| error.to_string())?;
         command.arg("--json").arg("--").arg(self.join("bin/probe"));
-        let ended = start::finish(command, "", LIMIT).map_err(|error| error.to_string())?;
+        let ended = start::finish(command, "", limit()).map_err(|error| error.to_string())?;
         serde_json::from_str(&ended.stdout).map_err(|error| format!("{error}: {ended:?}"))
     }
 
@@ -186,6 +216,8 @@ impl Stage {
         );
         // A layer that is off holds nothing.
         let relaxed: &[&str] = match (on, off.is_empty()) {
+            // A layer that this kernel does not have holds nothing, and the plan says so.
+            _ if std::env::var_os(ASKED).is_some() => &PROMISES,
             (On::Bare, _) => &[],
             (_, true) => &["egress", "ingress"],
             (_, false) => &PROMISES,
@@ -253,8 +285,17 @@ pub struct Answer {
 impl Answer {
     /// What came of a run.
     pub fn read(ended: &start::Ended, events: String) -> Self {
-        let words: Vec<_> = ended.stdout.split_whitespace().collect();
-        let text = match (words.as_slice(), ended.signal()) {
+        let mut answer = Self::of(&ended.stdout, ended.signal());
+        if answer.text.is_empty() {
+            answer.text = format!("no answer: {ended:?}");
+        }
+        Self { events, ..answer }
+    }
+
+    /// What a line of the probe's says, or the signal that ended it before; empty where that is nothing.
+    fn of(line: &str, signal: Option<i32>) -> Self {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let text = match (words.as_slice(), signal) {
             ([_, "ok"], _) => "ok".to_owned(),
             ([_, "withheld"], _) => "withheld".to_owned(),
             ([_, "errno", name], _) => (*name).to_owned(),
@@ -262,8 +303,9 @@ impl Answer {
                 Ok(signal) => signal.as_str().to_owned(),
                 Err(_) => format!("signal {number}"),
             },
-            _ => format!("no answer: {ended:?}"),
+            _ => String::new(),
         };
+        let events = String::new();
         Self { text, events }
     }
 
@@ -315,6 +357,20 @@ impl Drop for Outsider {
         drop(self.stdin.take()); // the end of its input is its sign to leave
         let _ = start::wait(&mut self.child, Duration::from_secs(5));
     }
+}
+
+/// The same in a guest, which is emulated beside others.
+fn limit() -> Duration {
+    match std::env::var_os(ASKED) {
+        Some(_) => LIMIT * 9,
+        None => LIMIT,
+    }
+}
+
+/// The binary under test: FLOWJAIL_TEST_BINARY, or cargo's.
+fn binary() -> PathBuf {
+    let other = std::env::var_os("FLOWJAIL_TEST_BINARY").map(PathBuf::from);
+    other.unwrap_or_else(|| env!("CARGO_BIN_EXE_flowjail").into())
 }
 
 fn host_name() -> String {

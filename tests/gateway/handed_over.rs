@@ -32,6 +32,25 @@ pub fn a_socket_is_taken(who: Who) -> Check {
     puppet.end().map(drop)
 }
 
+/// Who comes by such a socket before the program listens is why it was started, and waits; once it has listened, and by an
+/// address of the profile alone, visitors are refused while it does not.
+pub fn the_first_visitor_waits(who: Who) -> Check {
+    let [passed, own] = [(); 2].map(|()| world::port());
+    let lines = format!("publish = [\"127.0.0.1:{passed}\", \"127.0.0.1:{own}\"]");
+    let stage = Stage::new(who, &lines)?;
+    let mut puppet = stage.start_command(behind(&stage, &[format!("tcp:{passed}")], &[])?)?;
+    let mut visitor = world::visit("127.0.0.1", ("127.0.0.1", passed))?;
+    let said = world::read(&mut world::visit("127.0.0.1", ("127.0.0.1", own))?);
+    ensure(said == RESET, || format!("by the other address: {said:?}"))?;
+    puppet.want(&format!("listen 1 {passed} 0"), "ok")?;
+    puppet.want("accept 1 2 20000", "from 127.0.0.1")?;
+    talk(&mut visitor, &mut puppet, 2)?;
+    puppet.want("close 1", "ok")?;
+    let said = world::read(&mut world::visit("127.0.0.1", ("127.0.0.1", passed))?);
+    ensure(said == RESET, || format!("afterwards: {said:?}"))?;
+    puppet.end().map(drop)
+}
+
 /// Each goes with the line of its own address, in whatever order they come; a line without one is served all the same.
 pub fn sockets_go_with_their_lines(who: Who) -> Check {
     let [near, far, own] = [(); 3].map(|()| world::port());

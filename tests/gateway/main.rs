@@ -113,7 +113,7 @@ const INGRESS: [Test; 11] = [
         ingress::a_reset_passes_through,
     ),
 ];
-const FRONTS: [Test; 11] = [
+const FRONTS: [Test; 12] = [
     (
         "a front tells whom it speaks for",
         fronts::a_front_tells_whom_it_speaks_for,
@@ -138,6 +138,10 @@ const FRONTS: [Test; 11] = [
     (
         "a socket that is handed over is taken",
         handed_over::a_socket_is_taken,
+    ),
+    (
+        "the first visitor of a socket that is handed over waits",
+        handed_over::the_first_visitor_waits,
     ),
     (
         "sockets that are handed over go with their lines",

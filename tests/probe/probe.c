@@ -1,6 +1,7 @@
 /*
  * probe ACT [ARGS]: makes the calls of one act and prints one line: "ACT ok", "ACT errno NAME" or
  * "ACT withheld". Exit 0 in each case; 2 for a wrong command line. A killed probe prints nothing.
+ * "many" tries several, in one process, with a line for each.
  * An argument "@stdin" is replaced by a line read from stdin, for numbers known only after the start.
  *
  * Static, and close to the raw calls: inside the jail there is nothing else to lean on.
@@ -109,21 +110,9 @@ long with_removed(long result, const char *path) {
     return result;
 }
 
-int main(int argc, char **argv) {
-    if (argc == 2 && !strcmp(argv[1], "--list"))
-        return list();
-    if (argc >= 3 && !strcmp(argv[1], "done"))
-        return done(argv + 2);
-    if (argc == 3 && !strcmp(argv[1], "serve"))
-        return serve(argv[2]);
-    const struct act *act = argc >= 2 ? find(argv[1]) : NULL;
-    if (!act || argc - 2 < act->args) {
-        fprintf(stderr, "usage: probe ACT [ARGS] | --list | serve DIR | done ACT [FILE]\n");
-        return 2;
-    }
-    fill_from_stdin(argv + 2);
+static int try_one(const struct act *act, char **args) {
     errno = 0;
-    long result = act->run(argv + 2);
+    long result = act->run(args);
     if (result >= 0)
         say(act->name, "ok", "");
     else if (result == WITHHELD)
@@ -131,4 +120,39 @@ int main(int argc, char **argv) {
     else
         say(act->name, "errno", errno_name(errno));
     return 0;
+}
+
+/* Acts in turn, until one ends or replaces this process: what has no line was not tried. */
+static int many(char **words) {
+    while (*words) {
+        char **end = words;
+        while (*end && strcmp(*end, "--"))
+            end++;
+        char **next = *end ? end + 1 : end;
+        *end = NULL;
+        const struct act *act = find(words[0]);
+        if (!act || end - words - 1 < act->args)
+            return 2;
+        try_one(act, words + 1);
+        words = next;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2 && !strcmp(argv[1], "--list"))
+        return list();
+    if (argc >= 3 && !strcmp(argv[1], "done"))
+        return done(argv + 2);
+    if (argc == 3 && !strcmp(argv[1], "serve"))
+        return serve(argv[2]);
+    if (argc >= 3 && !strcmp(argv[1], "many"))
+        return many(argv + 2);
+    const struct act *act = argc >= 2 ? find(argv[1]) : NULL;
+    if (!act || argc - 2 < act->args) {
+        fprintf(stderr, "usage: probe ACT [ARGS] | many ACT [ARGS] -- ACT... | --list | serve DIR | done ACT [FILE]\n");
+        return 2;
+    }
+    fill_from_stdin(argv + 2);
+    return try_one(act, argv + 2);
 }

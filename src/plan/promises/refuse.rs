@@ -51,11 +51,23 @@ fn hints(promise: Promise, why: &str, host: &Host, bare: bool) -> Vec<String> {
     if host.container && why.contains("listener") && host.listener != Err(Errno::EBUSY) {
         hints.push("a seccomp profile of the container's own (--security-opt seccomp=FILE) must allow seccomp; the kernel must be Linux 5.19 or newer".into());
     }
+    let in_unit = |missing: Option<Errno>| !host.container && missing == Some(Errno::EPERM);
+    let filtered = why.contains("Landlock") && in_unit(host.landlock.err())
+        || why.contains("listener") && in_unit(host.listener.err());
+    if filtered {
+        hints.push("a filter around forbids it: in a unit add seccomp, landlock_create_ruleset, landlock_add_rule and landlock_restrict_self to SystemCallFilter=".into());
+    }
     if host.landlock.is_err() && why.contains("Landlock") {
         hints.push("Landlock: boot with `lsm=landlock,...` (Linux 5.13 or newer), and let no outer filter hide it".into());
     }
     if why.contains("listener") && !host.container {
-        hints.push("another supervisor already holds this process tree's seccomp listener: start flowjail outside of it".into());
+        hints.push(match host.listener {
+            Err(Errno::EBUSY) => "another supervisor already holds this process tree's seccomp listener: start flowjail outside of it".into(),
+            _ => "seccomp user notification: Linux 5.19 or newer has what is needed, and no filter around may refuse seccomp".into(),
+        });
+    }
+    if why.contains("scopes need Landlock") {
+        hints.push("Linux 6.12 or newer has Landlock's scopes (ABI 6)".into());
     }
     if let (Promise::Egress | Promise::Ingress, Err(errno), false) = (promise, host.network, bare) {
         hints.extend(network_hints(errno));
