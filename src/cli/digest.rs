@@ -23,7 +23,11 @@ pub fn start(plan: &Plan, doors: Option<&Doors>) -> String {
             .collect();
         named.join(" ")
     };
-    let mut line = format!("flowjail: {}: holds {}", plan.name, with("held"));
+    let held = match with("held") {
+        none if none.is_empty() => "nothing".into(),
+        held => held,
+    };
+    let mut line = format!("flowjail: {}: holds {held}", plan.name);
     let missing = with("not-held");
     if !missing.is_empty() {
         line += &format!("; NOT held: {missing} (see `flowjail plan`)");
