@@ -79,7 +79,9 @@ fn play() -> Result<Played, String> {
             ended.took.as_secs_f32()
         ));
     }
-    let _ = std::fs::remove_file(port);
+    for made in [port, guest.initramfs] {
+        let _ = std::fs::remove_file(made);
+    }
     Ok(played)
 }
 
