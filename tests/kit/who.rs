@@ -1,4 +1,4 @@
-//! The two ways to start flowjail: as root, and as a user without any privilege.
+//! The two ways to start flowjail: as root, and as a user without any privilege; and the two kinds of jail.
 
 use crate::common::needs::is_root;
 use std::os::unix::process::CommandExt;
@@ -44,6 +44,25 @@ impl Who {
             command.uid(uid).gid(uid);
         }
         command
+    }
+}
+
+/// The kinds of jail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// With namespaces.
+    Namespaced,
+    /// Without any.
+    Bare,
+}
+
+impl Kind {
+    /// The word for test names, as profiles have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Namespaced => "namespaced",
+            Self::Bare => "bare",
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A jail that runs, and reloads of it.
 
 use crate::kit::jail::{self, Ended, Jail};
+pub use crate::kit::who::Kind;
 use crate::kit::who::Who;
 use crate::kit::{Check, ensure};
 use crate::stage::{LONG, Puppet, Stage};
@@ -11,23 +12,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The exit code that says: in force, but for what a restart takes.
 pub const RESTART: i32 = 10;
-
-/// The kinds of jails.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    Namespaced,
-    Bare,
-}
-
-impl Kind {
-    /// The word for test names.
-    pub fn word(self) -> &'static str {
-        match self {
-            Kind::Namespaced => "namespaced",
-            Kind::Bare => "bare",
-        }
-    }
-}
 
 /// A kind of jail and who starts it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,6 +2,7 @@
 
 use crate::kit::jail;
 use crate::kit::scratch::Scratch;
+pub use crate::kit::who::Kind;
 use crate::kit::who::Who;
 use crate::stage::Stage;
 use std::fs;
@@ -9,24 +10,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The kinds of jail.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// With namespaces.
-    Namespaced,
-    /// Without any.
-    Bare,
-}
-
 impl Kind {
-    /// The word for test names.
-    pub fn word(self) -> &'static str {
-        match self {
-            Kind::Namespaced => "namespaced",
-            Kind::Bare => "bare",
-        }
-    }
-
     /// A stage with more lines of profile.
     pub fn stage(self, who: Who, more: &str) -> Result<Stage, String> {
         match self {
