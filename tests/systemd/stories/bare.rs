@@ -13,7 +13,7 @@ pub const STORY: Story = Story {
         ("is started when the ping answers", started),
         ("runs as a user of its own without capabilities", own_user),
         (
-            "holds native-code, since nothing that is written can be executed",
+            "holds native-code, since nothing that is written can be executed, and limits, by the unit's",
             native_code,
         ),
         ("the key is the child's alone", || {
@@ -56,7 +56,7 @@ fn own_user() -> Check {
 }
 
 fn native_code() -> Check {
-    BARE.says("holds exec files native-code egress ingress privilege")
+    BARE.says("holds exec files native-code egress ingress privilege limits")
 }
 
 fn reloaded() -> Check {
