@@ -147,6 +147,19 @@ static int clear_cgroup(int serial) {
     return wrong;
 }
 
+/* What nobody may have to clear: a start by a user that came to its end goes back, and removes what it made. */
+static int leaves_something(uid_t uid, int serial) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/flowjail-jail", cgroup ? cgroup : "");
+    int jail = !access(path, F_OK);
+    snprintf(path, sizeof path, "%s/flowjail-own", cgroup ? cgroup : "");
+    int own = !access(path, F_OK);
+    int wrong = cgroup && uid && (jail || own);
+    if (wrong)
+        printf("start %d: a cgroup is left\n", serial);
+    return wrong;
+}
+
 static pid_t start(char **words, uid_t uid, const char *act) {
     int out[2];
     if (pipe2(out, O_CLOEXEC))
@@ -263,6 +276,7 @@ int main(int argc, char **argv) {
         wrong += (kill_it ? killed : ended)(argv + 5, uid, within, i);
         while (waitpid(-1, NULL, WNOHANG) > 0)
             continue;
+        wrong += !kill_it && leaves_something(uid, i);
         wrong += clear_cgroup(i);
     }
     /* As quick as those before the first look. */
@@ -273,6 +287,7 @@ int main(int argc, char **argv) {
         while (waitpid(-1, NULL, WNOHANG) > 0)
             continue;
     } while (family(getpid(), all, 256) > 1 && now() < until);
+    wrong += leaves_something(uid, count);
     wrong += clear_cgroup(count);
     look(after);
     printf("seed %s: %d starts, %d of them killed (%d lived on), %.0f ms each\n", argv[1], count,
