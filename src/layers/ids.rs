@@ -41,11 +41,15 @@ pub fn own_namespace(ids: &IdPlan) -> Result<(), Errno> {
 /// workload's own: whoever has those ids, as the supervisor will, may later look into it.
 ///
 /// The change of ids puts the effective capabilities down; the one that Debian's kernels ask for where
-/// kernel.unprivileged_userns_clone is 0 is taken up again. Not everyone has it, and most kernels do not ask.
+/// kernel.unprivileged_userns_clone is 0 is taken up again, by whoever has it.
 pub fn assume_owner(ids: &IdPlan) -> Result<(), Errno> {
     if ids.root_start {
         seteuid(Uid::from_raw(ids.uid))?;
-        let _ = caps::raise(None, CapSet::Effective, Capability::CAP_SYS_ADMIN);
+        let of_host = Capability::CAP_SYS_ADMIN;
+        let failed = |_| Errno::last();
+        if caps::has_cap(None, CapSet::Permitted, of_host).map_err(failed)? {
+            caps::raise(None, CapSet::Effective, of_host).map_err(failed)?;
+        }
     }
     Ok(())
 }
