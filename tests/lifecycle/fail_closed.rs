@@ -71,7 +71,15 @@ pub const FAULTS: [Fault; 31] = [
     fault("prlimit64:1=4,3=0", EIO, &["limit core"]),
     fault("prctl:0=24", EPERM, &["bounding set", SUPERVISOR]),
     fault("prctl:0=28", EPERM, &["bounding set", SUPERVISOR]),
-    fault("capset", EPERM, &["empty all other capability sets", INIT]),
+    fault(
+        "capset",
+        EPERM,
+        &[
+            "empty all other capability sets",
+            INIT,
+            "make the namespaces",
+        ],
+    ),
     fault("prctl:0=38", EIO, &["set no_new_privs", INIT]),
     fault("prctl:0=4", EIO, &[INIT]),
     fault("landlock_add_rule", EIO, &["enforce Landlock", INIT]),

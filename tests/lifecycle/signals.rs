@@ -10,8 +10,8 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-/// What a supervisor's death may take.
-const GONE: Duration = Duration::from_millis(100);
+/// What a supervisor's death may take: milliseconds, and far longer on a machine that is busy; a call that hangs never ends.
+const GONE: Duration = Duration::from_secs(10);
 
 /// The program decides what a forwarded signal means.
 pub fn signals_are_forwarded(who: Who) -> Check {
