@@ -109,15 +109,15 @@ both foreign-user plain user
 both own-root inside root
 both own-user inside user
 # In a mount namespace of its own the hierarchy is read-only, and the cgroup as good as before.
-readonly() { # WHO PROFILE
+read_only() { # WHO PROFILE
     local become=
     [ "$1" = root ] || become="/t/work as 1000"
     sh -c 'echo 0 > "$0/cgroup.procs" && exec "$@"' $top/"$1" unshare -m sh -c \
         'mount -o remount,ro,bind /sys/fs/cgroup && exec "$@"' sh $become \
         /var/tmp/t/flowjail run --profile "/var/tmp/p/$2.toml" -- /var/tmp/t/work say
 }
-both readonly-root readonly root
-both readonly-user readonly user
+both readonly-root read_only root
+both readonly-user read_only user
 rmdir $top/*/flowjail-* $top/root $top/user $top/nested 2> /dev/null
 umount $top
 mount -t cgroup -o none,name=v1 v1 $top || mount -t tmpfs t $top
