@@ -14,21 +14,12 @@ use crate::supervisor::Outcome;
 
 /// One line: the jail and its promises; then the notes that warn.
 pub fn start(plan: &Plan, doors: Option<&Doors>) -> String {
-    let with = |state: &str| {
-        let named: Vec<String> = plan
-            .promises
-            .iter()
-            .filter(|line| line.state() == state)
-            .map(|line| line.name())
-            .collect();
-        named.join(" ")
-    };
-    let held = match with("held") {
+    let held = match plan.promises_in("held") {
         none if none.is_empty() => "nothing".into(),
         held => held,
     };
     let mut line = format!("flowjail: {}: holds {held}", plan.name);
-    let missing = with("not-held");
+    let missing = plan.promises_in("not-held");
     if !missing.is_empty() {
         line += &format!("; NOT held: {missing} (see `flowjail plan`)");
     }

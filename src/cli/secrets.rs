@@ -12,6 +12,7 @@ use super::terminal::say;
 use crate::host::{self, Host, PathFact, PathKind};
 use crate::launch::SecretFd;
 use crate::plan::{Plan, Refusals, SecretFile, Starter, refuse_secret};
+use crate::sys::errno_of;
 
 /// One descriptor for each secret that is there; what is not fit for one is refused, all at once.
 pub fn open(plan: &Plan, host: &Host) -> Result<Vec<SecretFd>, Stopped> {
@@ -75,7 +76,7 @@ fn open_one(path: &Path) -> (Option<File>, SecretFile) {
 /// ESTALE: it is not what was looked at. (openat2(2), which follows no link at all, is refused in older containers.)
 fn open_file(fact: &PathFact) -> Result<(File, Metadata), Errno> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-    let errno = |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
+    let errno = |error: std::io::Error| errno_of(&error);
     let opened = OpenOptions::new()
         .read(true)
         .custom_flags(flags)

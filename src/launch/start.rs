@@ -143,7 +143,8 @@ fn make_group(recipe: &Recipe) -> Result<Option<Group>, Failure> {
 /// init, in the namespaces of the jail where it has some.
 fn fork_init(recipe: &Recipe, group: Option<&Group>) -> Result<Forked, Failure> {
     let plan = recipe.plan;
-    let fork = |flags: CloneFlags| match group.and_then(Group::jail) {
+    let into = group.filter(|_| !plan.joins_leaf()).and_then(Group::jail);
+    let fork = |flags: CloneFlags| match into {
         Some(cgroup) => process::fork_into(flags.bits() as u64, cgroup.as_fd()),
         None => process::fork(flags.bits() as u64),
     };
@@ -159,10 +160,7 @@ fn fork_init(recipe: &Recipe, group: Option<&Group>) -> Result<Forked, Failure> 
     let flags = namespaces(plan) | shared;
     supervised(recipe, Step::Namespaces, || {
         ids::assume_owner(&plan.ids)?;
-        let forked = match plan.joins_leaf() {
-            true => process::fork(flags.bits() as u64),
-            false => fork(flags),
-        };
+        let forked = fork(flags);
         if !matches!(forked, Ok(Forked::Child)) {
             ids::resume(&plan.ids)?;
         }

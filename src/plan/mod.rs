@@ -145,6 +145,13 @@ pub struct OwnFilters {
 }
 
 impl Plan {
+    /// The names of the promises in a state, as [`PromiseLine::state`] says it, with spaces between.
+    pub fn promises_in(&self, state: &str) -> String {
+        let lines = self.promises.iter().filter(|line| line.state() == state);
+        let names: Vec<String> = lines.map(PromiseLine::name).collect();
+        names.join(" ")
+    }
+
     /// Whether the jail can write at or below this place of the host.
     pub fn writes_below(&self, place: &Path) -> bool {
         let writable = |mount: &Mount| match mount {

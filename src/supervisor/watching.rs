@@ -208,13 +208,9 @@ fn status(plan: &Plan, denied: u64, gauge: Option<&Gauge>) -> String {
         // In steps of 16: the line is not to change with every request.
         parts.push(format!("memory {}{limit} MiB", (bytes >> 24) << 4));
     }
-    let not_held = plan
-        .promises
-        .iter()
-        .filter(|line| line.state() == "not-held");
-    let not_held: Vec<String> = not_held.map(|line| line.name()).collect();
+    let not_held = plan.promises_in("not-held");
     if !not_held.is_empty() {
-        parts.push(format!("NOT held: {}", not_held.join(" ")));
+        parts.push(format!("NOT held: {not_held}"));
     }
     parts.join("; ")
 }
