@@ -198,6 +198,8 @@ impl Puppet {
     /// Sends a text and has to get it back.
     pub fn echoes(&mut self, socket: u32, text: &str) -> Check {
         let sent = self.send(socket, text)?;
+        // What was not sent is not waited for.
+        ensure(sent.starts_with("ok"), || format!("{text:?}: {sent}"))?;
         let back = self.read(socket, 20_000)?;
         ensure(back == text, || {
             format!(

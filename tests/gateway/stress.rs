@@ -100,7 +100,7 @@ pub fn fifteen_hundred_visitors_at_once(who: Who) -> Check {
 }
 
 /// A jail whose gateway may have few descriptors, though the profile allows it many connections.
-fn with_few_descriptors(stage: &Stage, flags: &[&str], few: u32) -> Result<Puppet, String> {
+fn with_few_descriptors(stage: &Stage, flags: &[&str], few: usize) -> Result<Puppet, String> {
     let mut command = stage.who.command(Path::new("/bin/sh"));
     let script = format!("ulimit -n {few} && exec \"$@\"");
     command.args(["-c", &script, "sh"]);
@@ -163,6 +163,9 @@ pub fn a_gateway_out_of_descriptors_survives(who: Who) -> Check {
     puppet.end().map(drop)
 }
 
+/// So few descriptors that the share of the connections and what is kept beside them are more.
+const FEW: usize = 60;
+
 /// What is asked for first while no descriptor is left works later, too: a name, and an address of the profile.
 pub fn what_came_while_out_of_descriptors_works_later(who: Who) -> Check {
     let (other, raw) = (world::echo(OTHER), world::echo(PRIVATE));
@@ -177,22 +180,29 @@ pub fn what_came_while_out_of_descriptors_works_later(who: Who) -> Check {
         "--allow",
         &format!("known.test:{other}"),
     ];
-    // Of so few that the share of the connections and what is kept beside them are more.
-    let mut puppet = with_few_descriptors(&stage, &flags, 60)?;
+    let mut puppet = with_few_descriptors(&stage, &flags, FEW)?;
     let gateway = puppet.gateway()?.pid;
     let known = |puppet: &mut Puppet| {
         let answer = puppet.order("query known.test 1")?;
         ensure(answer.starts_with("rcode 0 answers 1"), || answer)
     };
     known(&mut puppet)?;
-    puppet.order(&format!("many 10 30 known.test {other}"))?;
-    let open = std::fs::read_dir(format!("/proc/{gateway}/fd")).map_or(0, Iterator::count);
-    ensure(open > 50, || format!("only {open} descriptors are open"))?;
+    // Those that come when nothing is left fail, and leave room again: more of them, until what is open stays.
+    let (crowds, each) = (10..250, 30);
+    let mut open = 0;
+    for first in crowds.clone().step_by(each) {
+        puppet.order(&format!("many {first} {each} known.test {other}"))?;
+        open = std::fs::read_dir(format!("/proc/{gateway}/fd")).map_or(0, Iterator::count);
+        if open >= FEW - 2 {
+            break;
+        }
+    }
+    ensure(open >= FEW - 2, || format!("only {open} descriptors are open"))?;
     puppet.order(&format!("connect 300 {PRIVATE} {raw}"))?;
     puppet.order("query other.test 1")?;
     known(&mut puppet)?;
     puppet.order("close 300")?;
-    puppet.want("closemany 10 30", "ok")?;
+    puppet.want(&format!("closemany {} {}", crowds.start, crowds.len()), "ok")?;
     for (socket, host, port) in [(400, "other.test", other), (401, PRIVATE, raw)] {
         let fine = wait_for(Duration::from_secs(20), || {
             puppet
