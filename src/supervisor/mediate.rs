@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 
 use super::network::Line;
-use crate::events::{Ledger, Sink};
+use super::record::Record;
 use crate::gateway::doors::Door;
 use crate::plan::CHANGES;
 use crate::sys::notify::{self, Reply};
@@ -37,14 +37,6 @@ pub enum Answer {
     Given,
     /// EACCES, and a record of the call.
     Refuse,
-}
-
-/// Where it is written what was refused.
-pub struct Record<'a> {
-    /// Counts.
-    pub ledger: &'a mut Ledger,
-    /// Lines.
-    pub sink: &'a mut Sink,
 }
 
 /// The supervisor's hands.

@@ -7,6 +7,7 @@ mod mediate;
 mod memory;
 mod network;
 mod notices;
+mod record;
 mod rules;
 mod signals;
 mod sockaddr;
@@ -88,7 +89,7 @@ pub fn supervise(launched: Launched, plan: &Plan, beside: Beside) -> Result<Outc
     let watched = watching.until_the_end();
     watching.stopping();
     let status = end(&launched, plan)?;
-    let finish = |line: network::Line| line.finish(&mut notices.ledger, &mut sink);
+    let finish = |line: network::Line| line.finish(&mut notices.record(&mut sink));
     let failures = line.map(finish).unwrap_or_default();
     let usage = gauge.map(|mut gauge| {
         gauge.look(&mut sink);

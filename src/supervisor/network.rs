@@ -12,14 +12,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 
-use super::mediate::Record;
+use super::record::Record;
 use super::rules::Rules;
-use crate::events::{Connection, Denial, Event, Flows, Ledger, Query, Sink, Verdict, Visitor};
+use crate::events::{Event, Flows, Ledger, Verdict};
 use crate::gateway::address;
 use crate::gateway::coming;
 use crate::gateway::doors::Door;
 use crate::gateway::policy::screen_address;
-use crate::gateway::reason::Reason;
 use crate::gateway::word::{Word, beside};
 use crate::launch::GatewayProcess;
 use crate::plan::NetworkPlan;
@@ -100,13 +99,13 @@ impl Line {
     ///
     /// # Errors
     /// The gateway is gone, or talks nonsense.
-    pub fn listen(&mut self, ledger: &mut Ledger, sink: &mut Sink) -> Result<bool, Errno> {
+    pub fn listen(&mut self, record: &mut Record) -> Result<bool, Errno> {
         for _ in 0..AT_ONCE {
             match channel::receive(&self.process.channel) {
-                Ok((record, _)) if record.is_empty() => return Err(Errno::EPIPE),
-                Ok((record, _)) => {
-                    let word = serde_json::from_slice(&record).map_err(|_| Errno::EBADMSG)?;
-                    self.take(word, ledger, sink)?;
+                Ok((said, _)) if said.is_empty() => return Err(Errno::EPIPE),
+                Ok((said, _)) => {
+                    let word = serde_json::from_slice(&said).map_err(|_| Errno::EBADMSG)?;
+                    self.take(word, record)?;
                 }
                 Err(Errno::EAGAIN | Errno::EINTR) => return Ok(false),
                 Err(errno) => return Err(errno),
@@ -115,7 +114,7 @@ impl Line {
         Ok(true)
     }
 
-    fn take(&mut self, word: Word, ledger: &mut Ledger, sink: &mut Sink) -> Result<(), Errno> {
+    fn take(&mut self, word: Word, record: &mut Record) -> Result<(), Errno> {
         match word {
             Word::Sockets(v4, v6) => {
                 for (v6, count) in [(false, v4), (true, v6)] {
@@ -134,43 +133,45 @@ impl Line {
             Word::OfFile(addresses) => self.rules.expect(Vec::new(), addresses),
             Word::Reload(reload) => {
                 self.rules.renew();
-                sink.write(&Event::Reload(reload));
+                record.sink.write(&Event::Reload(reload));
             }
             Word::Connection(connection) if connection.verdict == Verdict::Allowed => {
-                self.flows.connection(connection, sink);
+                self.flows.connection(connection, record.sink);
             }
             Word::Connection(connection) => {
-                let ledger = self.ledger_of(connection.verdict, ledger);
-                note_connection(connection, ledger, sink);
+                self.record_of(connection.verdict, record)
+                    .connection(connection);
             }
             Word::Query(query) if query.verdict == Verdict::Allowed => {
-                self.flows.query(query, sink);
+                self.flows.query(query, record.sink);
             }
             Word::Query(query) => {
-                let ledger = self.ledger_of(query.verdict, ledger);
-                note_query(query, ledger, sink);
+                self.record_of(query.verdict, record).query(query);
             }
             Word::Visitor(visitor) => {
-                let ledger = self.ledger_of(visitor.verdict, ledger);
-                note_visitor(visitor, ledger, sink);
+                self.record_of(visitor.verdict, record).visitor(visitor);
             }
             Word::Lost(address) => {
                 self.stand_ins.remove(&address);
             }
             Word::Probed(well) => self.probed = Some(well),
             Word::Missed(missed) => {
-                ledger.miss(missed.denied);
-                sink.skip(missed.lines);
+                record.ledger.miss(missed.denied);
+                record.sink.skip(missed.lines);
             }
         }
         Ok(())
     }
 
     /// What the world answers for is kept apart from what the profile does.
-    fn ledger_of<'l>(&'l mut self, verdict: Verdict, denials: &'l mut Ledger) -> &'l mut Ledger {
-        match verdict {
+    fn record_of<'l>(&'l mut self, verdict: Verdict, denials: &'l mut Record) -> Record<'l> {
+        let ledger = match verdict {
             Verdict::Failed => &mut self.failures,
-            _ => denials,
+            _ => &mut *denials.ledger,
+        };
+        Record {
+            ledger,
+            sink: denials.sink,
         }
     }
 
@@ -191,7 +192,7 @@ impl Line {
         if self.rules.stubs().contains(&to) {
             return true;
         }
-        self.hear_of(to, record.ledger, record.sink);
+        self.hear_of(to, record);
         let (host, (reason, allow)) = match self.names.get(&to.ip()) {
             Some((_, ports)) if ports.contains(&to.port()) => return true,
             Some((host, _)) => (host.clone(), wrong_port(host, to)),
@@ -200,7 +201,7 @@ impl Line {
             None if to.ip().is_loopback() => (String::new(), why_loopback(to)),
             None => (String::new(), why_raw(to)),
         };
-        refuse(host, to, reason, allow, record.ledger, record.sink);
+        record.refuse(host, Some(to), reason, allow);
         false
     }
 
@@ -212,8 +213,7 @@ impl Line {
             to.port() == 0 || self.rules.stubs().contains(&to) || self.names.contains_key(&to.ip());
         if !known {
             let reason = "datagrams reach the name server alone";
-            let (ledger, sink) = (&mut *record.ledger, &mut *record.sink);
-            refuse(String::new(), to, reason, String::new(), ledger, sink);
+            record.refuse(String::new(), Some(to), reason, String::new());
         }
         known
     }
@@ -264,23 +264,21 @@ impl Line {
 
     /// A name that was answered a moment ago may not have been read of yet: it stands behind what else was said. A
     /// gateway that is gone is seen by the loop.
-    fn hear_of(&mut self, to: SocketAddr, ledger: &mut Ledger, sink: &mut Sink) {
+    fn hear_of(&mut self, to: SocketAddr, record: &mut Record) {
         for _ in 0..CATCH_UP {
-            if self.destination(to) == Destination::Known
-                || !self.listen(ledger, sink).unwrap_or(false)
-            {
+            if self.destination(to) == Destination::Known || !self.listen(record).unwrap_or(false) {
                 break;
             }
         }
     }
 
     /// A connect(2) that is about to go on, for the record. An address of the profile gets its stand-in first.
-    pub fn before_connect(&mut self, to: SocketAddr, ledger: &mut Ledger, sink: &mut Sink) {
+    pub fn before_connect(&mut self, to: SocketAddr, record: &mut Record) {
         let to = SocketAddr::new(to.ip().to_canonical(), to.port());
         if self.destination(to) == Destination::Known {
             return;
         }
-        self.hear_of(to, ledger, sink);
+        self.hear_of(to, record);
         let (host, (reason, allow)) = match self.destination(to) {
             Destination::Known => return,
             Destination::WrongPort(host) => {
@@ -296,7 +294,7 @@ impl Line {
                 }
             },
         };
-        refuse(host, to, reason, allow, ledger, sink);
+        record.refuse(host, Some(to), reason, allow);
     }
 
     /// Where a connect goes.
@@ -331,44 +329,27 @@ impl Line {
 
     /// The jail has ended, and its connections with it: the gateway says so of each, within this time. What is left
     /// to tell is told; what failed is returned.
-    pub fn finish(mut self, ledger: &mut Ledger, sink: &mut Sink) -> Ledger {
+    pub fn finish(mut self, record: &mut Record) -> Ledger {
         let until = Instant::now() + LAST_WORDS;
         // A gateway that cannot be told ends when this process does.
         let _ = channel::send(&self.process.channel, &[beside::END], &[]);
         // The gateway ends once it has told of them all; an error here means that it has.
-        while Instant::now() < until && self.wait_and_listen(until, ledger, sink).is_ok() {}
+        while Instant::now() < until && self.wait_and_listen(until, record).is_ok() {}
         // Nobody else may be there to reap it.
         let _ = process::send_signal(&self.process.pidfd, Signal::SIGKILL);
         let _ = waitid(Id::PIDFd(self.process.pidfd.as_fd()), WaitPidFlag::WEXITED);
-        self.flows.settle(sink);
-        self.failures.settle(sink);
+        self.flows.settle(record.sink);
+        self.failures.settle(record.sink);
         self.failures
     }
 
-    fn wait_and_listen(
-        &mut self,
-        until: Instant,
-        ledger: &mut Ledger,
-        sink: &mut Sink,
-    ) -> Result<(), Errno> {
+    fn wait_and_listen(&mut self, until: Instant, record: &mut Record) -> Result<(), Errno> {
         let left = until.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
         let mut waiting = [PollFd::new(self.channel(), PollFlags::POLLIN)];
         poll(&mut waiting, timeout)?;
-        self.listen(ledger, sink).map(drop)
+        self.listen(record).map(drop)
     }
-}
-
-fn refuse(
-    host: String,
-    to: SocketAddr,
-    reason: &str,
-    allow: String,
-    ledger: &mut Ledger,
-    sink: &mut Sink,
-) {
-    let event = Connection::refused(host, Some(to), reason, allow);
-    note_connection(event, ledger, sink);
 }
 
 fn wrong_port(host: &str, to: SocketAddr) -> (&'static str, String) {
@@ -403,50 +384,4 @@ fn why_raw(to: SocketAddr) -> (&'static str, String) {
 /// 198.18.0.0/15, out of which names get their addresses: no profile line is for these.
 fn stands_for_names(address: IpAddr) -> bool {
     matches!(address, IpAddr::V4(v4) if matches!(v4.octets(), [198, 18 | 19, ..]))
-}
-
-fn note_query(query: Query, ledger: &mut Ledger, sink: &mut Sink) {
-    let denial = Denial::Name {
-        name: query.name.clone(),
-        reason: query.reason.clone(),
-        allow: query.allow.clone(),
-    };
-    ledger.note(denial, Event::Query(query), sink);
-}
-
-/// Counts and tells of a visitor whom the bare jail's supervisor has turned away.
-pub fn note_uninvited(from: IpAddr, to: SocketAddr, record: &mut Record) {
-    let visitor = Visitor {
-        from: from.to_string(),
-        to: to.to_string(),
-        verdict: Verdict::Refused,
-        reason: Reason::NotInvited.to_string(),
-        allow: Reason::invitation(from),
-        count: 1,
-    };
-    note_visitor(visitor, record.ledger, record.sink);
-}
-
-fn note_visitor(visitor: Visitor, ledger: &mut Ledger, sink: &mut Sink) {
-    let denial = Denial::Visitor {
-        to: visitor.to.clone(),
-        reason: visitor.reason.clone(),
-        allow: visitor.allow.clone(),
-    };
-    ledger.note(denial, Event::Visitor(visitor), sink);
-}
-
-/// Counts and tells of a connection that was not let through.
-pub fn note_connection(connection: Connection, ledger: &mut Ledger, sink: &mut Sink) {
-    let host = match connection.host.is_empty() {
-        true => connection.address.clone(),
-        false => connection.host.clone(),
-    };
-    let denial = Denial::Connection {
-        host,
-        port: connection.port,
-        reason: connection.reason.clone(),
-        allow: connection.allow.clone(),
-    };
-    ledger.note(denial, Event::Connection(connection), sink);
 }

@@ -9,9 +9,10 @@ use std::time::Instant;
 use nix::errno::Errno;
 
 use super::decide::{State, Verdict};
-use super::mediate::{Answer, Call, Mediator, Record};
+use super::mediate::{Answer, Call, Mediator};
 use super::memory;
 use super::network::Line;
+use super::record::Record;
 use super::sockaddr;
 use crate::events::advice;
 use crate::events::{Denial, Event, Ledger, Sink};
@@ -58,6 +59,14 @@ impl Notices {
             state: State::new(mediated, own_network, sockets, Instant::now()),
             rules,
             ledger: Ledger::default(),
+        }
+    }
+
+    /// Where refusals are written.
+    pub fn record<'a>(&'a mut self, sink: &'a mut Sink) -> Record<'a> {
+        Record {
+            ledger: &mut self.ledger,
+            sink,
         }
     }
 
@@ -146,7 +155,7 @@ impl Notices {
             && let Some(to) = sockaddr::internet(&room[..length])
             && notify::still_waits(listener, notice.id)
         {
-            line.before_connect(to, &mut self.ledger, sink);
+            line.before_connect(to, &mut self.record(sink));
         }
     }
 

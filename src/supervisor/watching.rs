@@ -75,7 +75,7 @@ impl Watching<'_, '_> {
             if happened.said
                 && let Some(line) = &mut self.line
             {
-                line.listen(&mut self.notices.ledger, self.sink)
+                line.listen(&mut self.notices.record(self.sink))
                     .map_err(|_| gateway_is_gone())?;
             }
             self.see_to_the_rest(happened.hit);

@@ -197,12 +197,17 @@ pub fn what_came_while_out_of_descriptors_works_later(who: Who) -> Check {
             break;
         }
     }
-    ensure(open >= FEW - 2, || format!("only {open} descriptors are open"))?;
+    ensure(open >= FEW - 2, || {
+        format!("only {open} descriptors are open")
+    })?;
     puppet.order(&format!("connect 300 {PRIVATE} {raw}"))?;
     puppet.order("query other.test 1")?;
     known(&mut puppet)?;
     puppet.order("close 300")?;
-    puppet.want(&format!("closemany {} {}", crowds.start, crowds.len()), "ok")?;
+    puppet.want(
+        &format!("closemany {} {}", crowds.start, crowds.len()),
+        "ok",
+    )?;
     for (socket, host, port) in [(400, "other.test", other), (401, PRIVATE, raw)] {
         let fine = wait_for(Duration::from_secs(20), || {
             puppet

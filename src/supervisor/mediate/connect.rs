@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::Record;
-use crate::events::Connection;
-use crate::supervisor::network::note_connection;
+use crate::supervisor::record::Record;
 use crate::supervisor::sockaddr::mapped;
 use crate::sys::socket;
 
@@ -55,16 +53,11 @@ fn of_family(address: SocketAddr, v6: bool) -> SocketAddr {
 /// A unix socket of the host's.
 pub fn record_unix(path: &str, record: &mut Record) {
     let reason = "unix sockets lead out of the jail";
-    refuse(format!("unix:{path}"), None, reason, record);
+    record.refuse(format!("unix:{path}"), None, reason, String::new());
 }
 
 /// A connect by a socket that has another use: it accepted a visitor, listens, or came from outside.
 pub fn record_foreign(to: SocketAddr, record: &mut Record) {
     let reason = "this socket serves visitors, and makes no connections";
-    refuse(String::new(), Some(to), reason, record);
-}
-
-fn refuse(host: String, to: Option<SocketAddr>, reason: &str, record: &mut Record) {
-    let event = Connection::refused(host, to, reason, String::new());
-    note_connection(event, record.ledger, record.sink);
+    record.refuse(String::new(), Some(to), reason, String::new());
 }

@@ -8,8 +8,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use nix::errno::Errno;
 
 use super::sockets::{Datagrams, Socket};
-use super::{Answer, Call, Mediator, Record, go_on};
+use super::{Answer, Call, Mediator, go_on};
 use crate::supervisor::network::Line;
+use crate::supervisor::record::Record;
 use crate::supervisor::sockaddr::{self, Address};
 use crate::sys::notify::Reply;
 use crate::sys::socket;

@@ -7,9 +7,10 @@ use nix::errno::Errno;
 
 use super::connect;
 use super::sockets::{Socket, Stream, Told, inode};
-use super::{Answer, Call, Mediator, Record, done};
+use super::{Answer, Call, Mediator, done};
 use crate::gateway::doors::Door;
-use crate::supervisor::network::{Line, note_uninvited};
+use crate::supervisor::network::Line;
+use crate::supervisor::record::Record;
 use crate::supervisor::sockaddr::Address;
 use crate::sys::notify::{self, Reply};
 use crate::sys::socket;
@@ -195,7 +196,7 @@ impl Mediator {
                 break (visitor, from);
             }
             socket::reset_at_close(&visitor);
-            note_uninvited(ip, door.line.address, record);
+            record.uninvited(ip, door.line.address);
         };
         if call.notice.args[1] != 0 {
             call.write_name(from, from.is_ipv6())?;
