@@ -12,6 +12,7 @@ mod churn;
 mod golden;
 mod lacks;
 mod limits;
+mod places;
 mod programs;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         acts::trials(),
         lacks::trials(),
         limits::trials(),
+        places::trials(),
         churn::trials(),
     ];
     needs::run(all.into_iter().flatten().collect())

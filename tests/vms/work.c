@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,6 +97,14 @@ static int as(uid_t uid, char **command) {
     return 127;
 }
 
+/* Marks a cgroup as handed over, as systemd does. */
+static int mark(const char *place) {
+    if (!setxattr(place, "user.delegate", "1", 1, 0))
+        return 0;
+    perror(place);
+    return 1;
+}
+
 /* The kernel's Landlock ABI, 0 where it has none (landlock_create_ruleset with the flag VERSION). */
 static int abi(void) {
     long version = syscall(444, NULL, 0, 1);
@@ -134,6 +143,8 @@ int main(int argc, char **argv) {
         return puts("the program ran") < 0;
     if (!strcmp(act, "abi"))
         return abi();
+    if (!strcmp(act, "mark") && argc > 2)
+        return mark(argv[2]);
     if (!strcmp(act, "starts"))
         return starts();
     if (!strcmp(act, "hog"))
@@ -150,6 +161,6 @@ int main(int argc, char **argv) {
         return as((uid_t)n, argv + 3);
     if (!strcmp(act, "userns") && argc > 2)
         return in_userns(argv + 2);
-    fprintf(stderr, "usage: work as UID COMMAND... | userns COMMAND... | say|abi|starts|hog N|bomb N|spin N|wait\n");
+    fprintf(stderr, "usage: work as UID COMMAND... | userns COMMAND... | mark CGROUP | say|abi|starts|hog N|bomb N|spin N|wait\n");
     return 2;
 }
