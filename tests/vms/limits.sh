@@ -144,16 +144,9 @@ sleep 1000 &
 echo $! > $top/taken/flowjail-jail/cgroup.procs
 both taken-user at taken
 kill $!
-# Another flowjail holds this lock while it sets a cgroup up.
-holds() { # GROUP PROFILE
-    flock "$top/$1" sleep 1000 &
-    until ! flock -n "$top/$1" true; do sleep 0.1; done
-    at "$@"
-    local status=$?
-    kill $!
-    return $status
-}
-case_ locked-user holds locked small
+# Another flowjail holds this lock while its jail runs.
+case_ locked-user /t/work lock $top/locked sh -c 'echo 0 > "$0/cgroup.procs" && exec "$@"' $top/locked /t/work as 1000 \
+    /var/tmp/t/flowjail run --profile /var/tmp/p/small.toml -- /var/tmp/t/work say
 # Put into a leaf of what was handed over, as by DelegateSubgroup=, with somebody else beside it.
 /t/work mark $top/unit
 /t/work mark $top/unit.service

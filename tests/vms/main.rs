@@ -9,6 +9,7 @@ mod common;
 mod acts;
 mod boot;
 mod churn;
+mod disk;
 mod golden;
 mod lacks;
 mod limits;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         limits::trials(),
         places::trials(),
         churn::trials(),
+        disk::trials(),
     ];
     needs::run(all.into_iter().flatten().collect())
 }
