@@ -107,10 +107,10 @@ pub fn look(asked: bool) -> (Result<Cgroup, NoCgroup>, Limits) {
         return (Err(NoCgroup::NotAsked), limits);
     }
     let cgroup = own.and_then(|all| {
-        let mut each: Vec<_> = all.iter().map(|place| handed_over(place, &v1)).collect();
-        // Of several mounts one may be writable alone.
-        let well = each.iter().position(Result::is_ok).unwrap_or(0);
-        each.swap_remove(well)
+        let mut each = all.iter().map(|place| handed_over(place, &v1));
+        let first = each.next().unwrap_or(Err(NoCgroup::Hidden));
+        // Of several mounts one may be writable alone; where none is the first is told of.
+        first.or_else(|why| each.find(Result::is_ok).unwrap_or(Err(why)))
     });
     (cgroup, limits)
 }

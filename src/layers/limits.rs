@@ -16,8 +16,8 @@ use crate::sys::process::Forked;
 
 /// The cgroup that was handed over, and the jail's below it. What was made is removed with it, once nobody is in there.
 pub struct Group {
-    /// The directory of the one that was handed over, locked: one jail at a time is below it.
-    place: File,
+    /// The directory of the one that was handed over.
+    place: OwnedFd,
     /// Its `cgroup.procs` and `cgroup.subtree_control`, for the way back.
     procs: OwnedFd,
     subtree: OwnedFd,
@@ -41,7 +41,8 @@ pub enum Short {
 }
 
 struct Jail {
-    directory: OwnedFd,
+    /// Closed to other users, and locked: one jail at a time is below a cgroup, and its end takes nothing from the next.
+    directory: File,
     /// `cgroup.kill` (Linux 5.14).
     kill: Option<OwnedFd>,
     events: OwnedFd,
@@ -69,9 +70,11 @@ impl Group {
     /// Moves this process to a leaf of its own, unless it is in one: controllers are enabled below a cgroup only while
     /// nobody is in it. What an earlier flowjail that was killed has left there is removed. EBUSY: another one is there.
     pub fn enter(plan: &CgroupPlan) -> Result<Group, Errno> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let place = File::from(open(&plan.place, flags, Mode::empty())?);
-        place.try_lock().map_err(|_| Errno::EBUSY)?;
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let place = open(&plan.place, flags, Mode::empty())?;
+        if let Ok(other) = openat(&place, JAIL_LEAF, DIRECTORY, Mode::empty()) {
+            File::from(other).try_lock().map_err(|_| Errno::EBUSY)?;
+        }
         for leaf in [JAIL_LEAF, OWN_LEAF] {
             // EBUSY: somebody is in it; the launch fails in the next step, and nothing of theirs is touched.
             let _ = unlinkat(&place, leaf, UnlinkatFlags::RemoveDir);
@@ -105,9 +108,9 @@ impl Group {
 
     /// Makes the jail's cgroup.
     pub fn make(&mut self) -> Result<(), Errno> {
-        mkdirat(&self.place, JAIL_LEAF, Mode::from_bits_truncate(0o755))?;
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let directory = openat(&self.place, JAIL_LEAF, flags, Mode::empty())?;
+        mkdirat(&self.place, JAIL_LEAF, Mode::from_bits_truncate(0o700))?;
+        let directory = File::from(openat(&self.place, JAIL_LEAF, DIRECTORY, Mode::empty())?);
+        directory.try_lock().map_err(|_| Errno::EBUSY)?;
         let read = |file| readable(&directory, file).ok();
         self.jail = Some(Jail {
             kill: writable(&directory, "cgroup.kill").ok(),
@@ -164,7 +167,7 @@ impl Group {
     }
 
     /// The jail's directory, for clone3(2).
-    pub fn jail(&self) -> Option<&OwnedFd> {
+    pub fn jail(&self) -> Option<&File> {
         self.jail.as_ref().map(|jail| &jail.directory)
     }
 
@@ -208,10 +211,13 @@ impl Drop for Group {
         if !self.await_empty(Duration::ZERO) {
             return;
         }
-        self.jail = None;
-        let _ = unlinkat(&self.place, JAIL_LEAF, UnlinkatFlags::RemoveDir);
-        if !self.enabled.is_empty() {
+        // Under the lock, or alone there: no other jail's limits go with the controllers.
+        if (self.jail.is_some() || self.moved) && !self.enabled.is_empty() {
             let _ = put(&self.subtree, &signed('-', &self.enabled));
+        }
+        if let Some(jail) = self.jail.take() {
+            let _ = unlinkat(&self.place, JAIL_LEAF, UnlinkatFlags::RemoveDir);
+            drop(jail);
         }
         if self.moved {
             let _ = put(&self.procs, "0");
@@ -221,7 +227,7 @@ impl Drop for Group {
 }
 
 /// `cgroup.procs` of a leaf that is made.
-fn own_leaf(place: &File) -> Result<OwnedFd, Errno> {
+fn own_leaf(place: &OwnedFd) -> Result<OwnedFd, Errno> {
     mkdirat(place, OWN_LEAF, Mode::from_bits_truncate(0o755))?;
     writable(place, &format!("{OWN_LEAF}/cgroup.procs"))
 }
@@ -232,6 +238,9 @@ fn signed(sign: char, controllers: &[&str]) -> String {
     each.collect::<Vec<_>>().join(" ")
 }
 
+const DIRECTORY: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_CLOEXEC);
 const FOR_WRITING: OFlag = OFlag::O_WRONLY.union(OFlag::O_CLOEXEC);
 
 fn writable(at: &impl AsFd, file: &str) -> Result<OwnedFd, Errno> {

@@ -144,8 +144,10 @@ sleep 1000 &
 echo $! > $top/taken/flowjail-jail/cgroup.procs
 both taken-user at taken
 kill $!
-# Another flowjail holds this lock while its jail runs.
-case_ locked-user /t/work lock $top/locked sh -c 'echo 0 > "$0/cgroup.procs" && exec "$@"' $top/locked /t/work as 1000 \
+# Another flowjail holds this lock while its jail starts.
+mkdir $top/locked/flowjail-jail
+chown 1000:1000 $top/locked/flowjail-jail
+case_ locked-user /t/work lock $top/locked/flowjail-jail sh -c 'echo 0 > "$0/cgroup.procs" && exec "$@"' $top/locked /t/work as 1000 \
     /var/tmp/t/flowjail run --profile /var/tmp/p/small.toml -- /var/tmp/t/work say
 # Put into a leaf of what was handed over, as by DelegateSubgroup=, with somebody else beside it.
 /t/work mark $top/unit
