@@ -184,11 +184,8 @@ fn start(
 
 /// A failed launch; where no namespaced jail can be had at all, that is a refusal with its usual causes.
 fn explain(failure: &Failure, host: &Host, plan: &Plan) -> u8 {
-    let code = fail(
-        failure.exit,
-        failure,
-        failure.of_secret().or(failure.of_unit()),
-    );
+    let hint = failure.of_secret().or(failure.of_unit());
+    let code = fail(failure.exit, failure, hint.or(failure.of_limits()));
     if plan.is_bare() {
         return code;
     }

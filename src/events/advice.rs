@@ -95,6 +95,12 @@ pub fn for_memory(bytes: u64) -> String {
     format!("[resources] memory = \"{}M\"", (bytes >> 20).max(1) * 2)
 }
 
+/// Twice the high mark of memory, as far as the limit allows.
+pub fn for_memory_high(bytes: u64, limit: Option<u64>) -> String {
+    let more = ((bytes >> 20).max(1) * 2).min(limit.map_or(u64::MAX, |limit| limit >> 20));
+    format!("[resources] memory_high = \"{}M\"", more.max(1))
+}
+
 /// Twice the processes.
 pub fn for_pids(pids: u64) -> String {
     format!("[resources] pids = {}", pids * 2)

@@ -98,9 +98,13 @@ fn of_reload(one: &Reload) -> String {
 }
 
 fn of_limit(hit: Hit, count: u64, limit: Option<u64>) -> String {
-    let mib = limit.map_or("its".into(), |bytes| format!("{} MiB", bytes >> 20));
     match hit {
-        Hit::OutOfMemory => format!("out of memory: {mib} used up, and the kernel ended processes"),
+        Hit::OutOfMemory => {
+            let used = limit.map_or(NO_MEMORY_AROUND.into(), |bytes| {
+                format!("{} used up", size(bytes))
+            });
+            format!("out of memory: {used}, and the kernel ended processes")
+        }
         Hit::SlowedDown => format!("memory above its high mark: slowed down ({})", times(count)),
         Hit::Pressure => format!("waits for memory in {count} % of the time"),
         Hit::ForkRefused => {
@@ -110,6 +114,18 @@ fn of_limit(hit: Hit, count: u64, limit: Option<u64>) -> String {
                 times(count)
             )
         }
+    }
+}
+
+/// Why the kernel ends processes of a jail that is below its own limit.
+pub const NO_MEMORY_AROUND: &str =
+    "none left around the jail (a limit above its own, or the machine)";
+
+/// Bytes, in the unit that shows them.
+pub fn size(bytes: u64) -> String {
+    match bytes >> 20 {
+        0 => format!("{} KiB", bytes >> 10),
+        mib => format!("{mib} MiB"),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hit {
-    /// The kernel ended processes for want of memory; the count is theirs.
+    /// The kernel ended processes for want of memory; the count is theirs. Without a limit: not of the jail's own memory.
     OutOfMemory,
     /// Memory was above `memory_high`, and the jail was slowed down so often.
     SlowedDown,
@@ -32,6 +32,8 @@ pub struct Usage {
     pub throttled_ms: u64,
     /// Processes that the kernel ended for want of memory.
     pub oom_kills: u64,
+    /// How often it was the jail's own limit that left none; else one above it, or the machine.
+    pub own_ooms: u64,
     /// Processes and threads that it was refused.
     pub refused_forks: u64,
 }

@@ -1,13 +1,23 @@
 //! The cgroup that flowjail was started in: whether limits can be set below it, and what it is limited to itself.
 #![forbid(unsafe_code)]
 
+mod place;
+
 use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
+use self::place::Place;
 use crate::sys::process;
+
+/// The cgroup that flowjail itself moves to, so that controllers can be enabled above it.
+pub const OWN_LEAF: &str = "flowjail-own";
+
+/// The cgroup of the jail.
+pub const JAIL_LEAF: &str = "flowjail-jail";
 
 /// A cgroup (v2) of flowjail's own, below which it may make others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +30,8 @@ pub struct Cgroup {
     pub files: BTreeSet<&'static str>,
     /// Whether it bears the mark of a cgroup that was handed over (`user.delegate`, `trusted.delegate`).
     pub marked: bool,
+    /// The leaf of it that this process was put into; none where it is in the cgroup itself.
+    pub inside: Option<PathBuf>,
     /// Whether the machine swaps.
     pub swap: bool,
 }
@@ -29,9 +41,9 @@ pub struct Cgroup {
 pub enum NoCgroup {
     /// The profile asks for none, so nobody has looked.
     NotAsked,
-    /// No hierarchy of version 2 is mounted; whether one of version 1 is.
+    /// No hierarchy of version 2 is mounted, or it has no controllers; whether they are in those of version 1.
     NotMounted {
-        /// Whether version 1 is there.
+        /// Whether version 1 has them.
         v1: bool,
     },
     /// What is mounted does not show this process's own cgroup.
@@ -49,6 +61,15 @@ pub enum NoCgroup {
         /// Its name.
         name: String,
     },
+    /// It is threaded, as its `cgroup.type` says.
+    Threaded {
+        /// Where.
+        place: PathBuf,
+        /// `threaded`, `domain threaded` or `domain invalid`.
+        kind: String,
+    },
+    /// No cgroups can be made below.
+    NoRoom(PathBuf, Errno),
 }
 
 /// Files that a limit may be written to.
@@ -77,65 +98,63 @@ pub struct Limits {
 
 /// Looks at this process's cgroup: whether limits can be set below it, where `asked`, and how it is limited itself.
 pub fn look(asked: bool) -> (Result<Cgroup, NoCgroup>, Limits) {
-    let own = own();
-    let limits = match &own {
-        Ok((place, top)) => inherited(place, top),
-        Err(_) => version_1(),
-    };
-    let cgroup = match asked {
-        true => own.and_then(|(place, _)| handed_over(place)),
-        false => Err(NoCgroup::NotAsked),
-    };
+    let own = place::all();
+    let v1 = place::of_version_1();
+    let first = own.as_ref().ok().and_then(|all| all.first());
+    let around = first.map_or_else(Limits::default, |place| inherited(&place.at, &place.top));
+    let limits = around.and(version_1(&v1));
+    if !asked {
+        return (Err(NoCgroup::NotAsked), limits);
+    }
+    let cgroup = own.and_then(|all| {
+        let mut each = all.iter().map(|place| handed_over(place, &v1));
+        let first = each.next().unwrap_or(Err(NoCgroup::Hidden));
+        // Of several mounts one may be writable alone; where none is the first is told of.
+        first.or_else(|why| each.find(Result::is_ok).unwrap_or(Err(why)))
+    });
     (cgroup, limits)
 }
 
-fn handed_over(place: PathBuf) -> Result<Cgroup, NoCgroup> {
+fn handed_over(own: &Place, v1: &BTreeSet<String>) -> Result<Cgroup, NoCgroup> {
+    let (place, inside) = handed_over_with(own);
     let controllers = read(&place, "cgroup.controllers").unwrap_or_default();
-    let controllers = controllers.split_whitespace().map(str::to_owned).collect();
+    let controllers: BTreeSet<String> = controllers.split_whitespace().map(str::to_owned).collect();
+    let bounding = ["memory", "cpu", "pids", "io"];
+    let none = bounding.iter().all(|name| !controllers.contains(*name));
+    if none && bounding.iter().any(|name| v1.contains(*name)) {
+        return Err(NoCgroup::NotMounted { v1: true });
+    }
     may_write(&place)?;
+    refuse_threads(&place)?;
     refuse_crowd(&place)?;
+    refuse_others(&place, inside.is_some())?;
     let there = |file: &&str| place.join(file).exists();
-    let marks = ["user.delegate", "trusted.delegate"];
     Ok(Cgroup {
         controllers,
         files: FILES.into_iter().filter(there).collect(),
-        marked: marks
-            .iter()
-            .any(|mark| process::attribute(&place, mark) == Some(b"1".to_vec())),
+        marked: marked(&place),
+        inside,
         swap: std::fs::read_to_string("/proc/swaps").is_ok_and(|text| text.lines().count() > 1),
         place,
     })
 }
 
-/// The directory of this process's cgroup, and that of the topmost one that is shown.
-fn own() -> Result<(PathBuf, PathBuf), NoCgroup> {
-    let text = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let path = text.lines().find_map(|line| line.strip_prefix("0::"));
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let v1 = text.lines().any(|line| !line.starts_with("0::"));
-    let all: Vec<(PathBuf, PathBuf)> = mounts.lines().filter_map(version_2).collect();
-    let Some(path) = path.filter(|_| !all.is_empty()) else {
-        return Err(NoCgroup::NotMounted { v1 });
-    };
-    let path = Path::new(path);
-    let shown = all.into_iter().find_map(|(root, at)| {
-        let below = path.strip_prefix(root).ok()?;
-        let plain = |part: Component| matches!(part, Component::Normal(_));
-        below
-            .components()
-            .all(plain)
-            .then(|| (at.join(below), at.clone()))
-    });
-    shown.ok_or(NoCgroup::Hidden)
+/// The cgroup that was handed over, and the leaf of it that this process was put into: with DelegateSubgroup= (systemd
+/// 254) it is the one above that bears the mark. Not of a unit: what is above that is its manager's.
+fn handed_over_with(own: &Place) -> (PathBuf, Option<PathBuf>) {
+    let name = own.at.file_name().unwrap_or_default().as_bytes();
+    let unit = [&b".service"[..], b".scope", b".slice"].map(|kind| name.ends_with(kind));
+    let above = own.at.parent().filter(|above| above.starts_with(&own.top));
+    match above.filter(|above| !unit.contains(&true) && !marked(&own.at) && marked(above)) {
+        Some(above) => (above.into(), Some(own.at.clone())),
+        None => (own.at.clone(), None),
+    }
 }
 
-/// Root and place of a mount of cgroup2, of a line of mountinfo (proc_pid_mountinfo(5)).
-fn version_2(line: &str) -> Option<(PathBuf, PathBuf)> {
-    let (first, second) = line.split_once(" - ")?;
-    let mut words = first.split(' ').skip(3);
-    let (root, at) = (words.next()?, words.next()?);
-    let kind = second.split(' ').next()?;
-    (kind == "cgroup2").then(|| (root.into(), at.into()))
+fn marked(place: &Path) -> bool {
+    let marks = ["user.delegate", "trusted.delegate"];
+    let mut set = marks.iter().map(|mark| process::attribute(place, mark));
+    set.any(|value| value == Some(b"1".to_vec()))
 }
 
 /// What a launch will do: make directories, and write two of the files.
@@ -150,21 +169,74 @@ fn may_write(place: &Path) -> Result<(), NoCgroup> {
     Ok(())
 }
 
+/// A threaded cgroup bounds no memory, and takes no process from one that is not.
+fn refuse_threads(place: &Path) -> Result<(), NoCgroup> {
+    match read(place, "cgroup.type").as_deref().map(str::trim) {
+        // The root of all has no type.
+        None | Some("domain") => Ok(()),
+        Some(kind) => Err(NoCgroup::Threaded {
+            place: place.into(),
+            kind: kind.into(),
+        }),
+    }
+}
+
 /// Controllers are enabled below a cgroup only while no process is in it (cgroups(7), "no internal processes"); others
 /// than this one are not flowjail's to move.
 fn refuse_crowd(place: &Path) -> Result<(), NoCgroup> {
     let own = std::process::id().cast_signed();
-    let all = read(place, "cgroup.procs").unwrap_or_default();
+    let all = std::fs::read_to_string(place.join("cgroup.procs"));
+    let all = all.map_err(|error| NoCgroup::Denied(place.into(), errno_of(&error)))?;
     let mut pids = all.lines().filter_map(|line| line.parse().ok());
-    let Some(pid) = pids.find(|pid| *pid != own) else {
-        return Ok(());
-    };
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    Err(NoCgroup::Crowded {
+    match pids.find(|pid| *pid != own) {
+        Some(pid) => Err(crowded(place, pid)),
+        None => Ok(()),
+    }
+}
+
+/// What an earlier flowjail has left empty is removed by the launch. Where somebody is in it another jail runs there.
+fn refuse_others(place: &Path, inside: bool) -> Result<(), NoCgroup> {
+    let all = [JAIL_LEAF, OWN_LEAF].map(|leaf| place.join(leaf));
+    let wanted = if inside { &all[..1] } else { &all[..] };
+    for leaf in wanted {
+        let events = read(leaf, "cgroup.events").unwrap_or_default();
+        if events.contains("populated 1") {
+            let all = read(leaf, "cgroup.procs").unwrap_or_default();
+            let pid = all.lines().find_map(|line| line.parse().ok());
+            return Err(crowded(leaf, pid.unwrap_or(0)));
+        }
+    }
+    let absent = wanted.iter().filter(|leaf| !leaf.exists());
+    room_for(place, absent.count())
+}
+
+/// Whether so many cgroups can be made below, by making them: those above may allow no more (`cgroup.max.depth`,
+/// `cgroup.max.descendants`), also where they cannot be seen.
+fn room_for(place: &Path, count: usize) -> Result<(), NoCgroup> {
+    let pid = std::process::id();
+    let name = |number| place.join(format!("flowjail-try-{pid}-{number}"));
+    let made = (0..count).map(|number| std::fs::create_dir(name(number)));
+    let made: Vec<std::io::Result<()>> = made.collect();
+    for number in 0..made.iter().filter(|one| one.is_ok()).count() {
+        let _ = std::fs::remove_dir(name(number));
+    }
+    match made.into_iter().find_map(Result::err) {
+        Some(error) => Err(NoCgroup::NoRoom(place.into(), errno_of(&error))),
+        None => Ok(()),
+    }
+}
+
+fn crowded(place: &Path, pid: i32) -> NoCgroup {
+    let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    NoCgroup::Crowded {
         place: place.into(),
         pid,
-        name: name.trim().into(),
-    })
+        name: String::from_utf8_lossy(&name).trim().into(),
+    }
+}
+
+fn errno_of(error: &std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or_default())
 }
 
 fn read(place: &Path, file: &str) -> Option<String> {
@@ -191,10 +263,14 @@ fn limits_of(place: &Path) -> Limits {
     }
 }
 
-/// In a container with version 1: what its mounts say.
-fn version_1() -> Limits {
+/// In a container with controllers of version 1: what its mounts say.
+fn version_1(controllers: &BTreeSet<String>) -> Limits {
     let top = Path::new("/sys/fs/cgroup");
-    let number = |file| read(top, file)?.trim().parse::<u64>().ok();
+    let number = |file: &str| {
+        let controller = file.split('/').next().unwrap_or_default();
+        let text = read(top, file).filter(|_| controllers.contains(controller))?;
+        text.trim().parse::<u64>().ok()
+    };
     let quota = number("cpu/cpu.cfs_quota_us").zip(number("cpu/cpu.cfs_period_us"));
     Limits {
         // v1 writes a number near 2^63 where there is no limit.
@@ -241,18 +317,7 @@ pub fn disk(place: &Path) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Limits, version_2};
-    use std::path::PathBuf;
-
-    #[test]
-    fn a_mount_of_version_2_is_found_by_its_kind_and_no_other() {
-        let line =
-            "30 23 0:26 /a /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate";
-        let both = (PathBuf::from("/a"), PathBuf::from("/sys/fs/cgroup"));
-        assert_eq!(version_2(line), Some(both));
-        assert_eq!(version_2(&line.replace("- cgroup2", "- cgroup")), None);
-        assert_eq!(version_2("nonsense"), None);
-    }
+    use super::Limits;
 
     #[test]
     fn the_tighter_limit_counts() {

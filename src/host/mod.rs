@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 
 pub use bare::Bare;
-pub use cgroup::{Cgroup, FILES as LIMIT_FILES, Limits, NoCgroup};
+pub use cgroup::{Cgroup, FILES as LIMIT_FILES, JAIL_LEAF, Limits, NoCgroup, OWN_LEAF};
 pub use command::{Command, CommandError};
 pub use namespaces::{NamespaceBlock, probe as probe_namespaces, probe_network};
 pub use observe::{SHARED, Surroundings, observe, surroundings};

@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use nix::errno::Errno;
 
-use crate::layers::limits::Group;
+use crate::layers::limits::{Group, Short};
 use crate::plan::{Runner, Step};
 use crate::sys::launch_page::LaunchPage;
 use crate::sys::proc::Proc;
@@ -65,6 +65,8 @@ pub struct Failure {
     pub errno: Option<Errno>,
     /// flowjail's exit code: 125, or 126 and 127 where execve itself failed.
     pub exit: u8,
+    /// Which of the jail's own limits was reached until then.
+    pub short: Option<Short>,
 }
 
 impl Failure {
@@ -77,6 +79,7 @@ impl Failure {
             runner: None,
             errno: Some(errno),
             exit: 125,
+            short: None,
         }
     }
 }
@@ -100,6 +103,29 @@ impl Failure {
                 Some("the private /tmp is too small: [files] tmp = { size = \"64M\" }")
             }
             _ => None,
+        }
+    }
+
+    /// What to do where the jail's own limits leave no room for the launch, or another jail has taken its place.
+    pub fn of_limits(&self) -> Option<&'static str> {
+        let first = [Step::OwnLeaf, Step::Controllers, Step::JailLeaf];
+        let first = first.map(|step| step.to_string()).contains(&self.what);
+        match self.short {
+            Some(Short::Memory) => {
+                Some("the jail's memory was used up by then: raise [resources] memory")
+            }
+            Some(Short::Processes) => {
+                Some("the jail had as many processes as it may by then: raise [resources] pids")
+            }
+            None => match self.errno.filter(|_| first)? {
+                Errno::EBUSY => Some(
+                    "another process has come into its cgroup: start each flowjail in a unit or scope of its own",
+                ),
+                Errno::EEXIST => Some(
+                    "cgroups of these names hold others: remove flowjail-own and flowjail-jail with what is below them",
+                ),
+                _ => None,
+            },
         }
     }
 

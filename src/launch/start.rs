@@ -40,6 +40,22 @@ pub fn launch(
         .map_err(|errno| Failure::outside("raising the limit of descriptors", errno))?;
     let recipe = Recipe::new(plan, secrets)?;
     let group = make_group(&recipe)?;
+    match launch_into(recipe, doors, group.as_ref()) {
+        Ok(launched) => Ok(Launched { group, ..launched }),
+        Err(failure) => Err(Failure {
+            short: group.as_ref().and_then(Group::short),
+            ..failure
+        }),
+    }
+}
+
+/// The same into the jail's cgroup, where there is one.
+fn launch_into(
+    recipe: Recipe,
+    doors: Option<Doors>,
+    group: Option<&Group>,
+) -> Result<Launched, Failure> {
+    let plan = recipe.plan;
     supervised(&recipe, Step::OwnNamespace, || {
         if plan.ids.root_start || plan.is_bare() {
             Ok(())
@@ -56,7 +72,7 @@ pub fn launch(
             Ok(Vec::new())
         }
     })?;
-    let forked = fork_init(&recipe, group.as_ref())?;
+    let forked = fork_init(&recipe, group)?;
     let (pid, pidfd) = match forked {
         Forked::Child => init::run(&recipe, trees),
         Forked::Parent { pid, pidfd } => (pid, pidfd),
@@ -64,7 +80,7 @@ pub fn launch(
     // init shares this process's descriptor table and closes the trees in it.
     std::mem::forget(trees);
     let jail = Unfinished::of(pidfd);
-    if let Some(group) = group.as_ref().filter(|_| plan.joins_leaf()) {
+    if let Some(group) = group.filter(|_| plan.joins_leaf()) {
         supervised(&recipe, Step::JoinLeaf, || group.take_in(pid))?;
     }
     if !plan.is_bare() {
@@ -105,7 +121,7 @@ pub fn launch(
         alone: !has_children,
         listener,
         gateway,
-        group,
+        group: None,
         page,
         steps,
     })
@@ -131,7 +147,11 @@ fn make_group(recipe: &Recipe) -> Result<Option<Group>, Failure> {
     let Some(cgroup) = &recipe.plan.cgroup else {
         return Ok(None);
     };
-    let mut group = supervised(recipe, Step::OwnLeaf, || Group::enter(cgroup))?;
+    let first = match cgroup.inside {
+        Some(_) => Step::Controllers,
+        None => Step::OwnLeaf,
+    };
+    let mut group = supervised(recipe, first, || Group::enter(cgroup))?;
     supervised(recipe, Step::Controllers, || group.enable())?;
     supervised(recipe, Step::JailLeaf, || group.make())?;
     for line in &cgroup.writes {
@@ -143,10 +163,18 @@ fn make_group(recipe: &Recipe) -> Result<Option<Group>, Failure> {
 /// init, in the namespaces of the jail where it has some.
 fn fork_init(recipe: &Recipe, group: Option<&Group>) -> Result<Forked, Failure> {
     let plan = recipe.plan;
-    let into = group.filter(|_| !plan.joins_leaf()).and_then(Group::jail);
-    let fork = |flags: CloneFlags| match into {
-        Some(cgroup) => process::fork_into(flags.bits() as u64, cgroup.as_fd()),
-        None => process::fork(flags.bits() as u64),
+    let into = group.filter(|_| !plan.joins_leaf());
+    let fork = |flags: CloneFlags| {
+        let flags = flags.bits() as u64;
+        let into = into.and_then(|group| Some((group, group.jail()?)));
+        let Some((group, jail)) = into else {
+            return process::fork(flags);
+        };
+        match process::fork_into(flags, jail.as_fd()) {
+            // A container's filter hides it, or the kernel knows less of it.
+            Err(Errno::ENOSYS | Errno::E2BIG) => group.within(|| process::fork(flags)),
+            forked => forked,
+        }
     };
     let shared = CloneFlags::CLONE_FILES;
     if plan.is_bare() {
@@ -237,6 +265,7 @@ fn supervised<T>(
             runner: Some(step.runner()),
             errno: Some(errno),
             exit: 125,
+            short: None,
         }
     })
 }
@@ -311,5 +340,6 @@ pub fn step_failure(steps: &[Step], page: &LaunchPage, settled: bool) -> Failure
         runner: what.map(Step::runner),
         errno,
         exit,
+        short: None,
     }
 }

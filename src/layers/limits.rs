@@ -1,6 +1,7 @@
 //! The jail's cgroup: made, watched and removed by descriptors that are opened before the supervisor drops what it has.
 #![forbid(unsafe_code)]
 
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use nix::sys::uio::pread;
 use nix::unistd::{UnlinkatFlags, unlinkat, write};
 
 use crate::plan::{CgroupPlan, CgroupWrite, JAIL_LEAF, OWN_LEAF};
+use crate::sys::process::Forked;
 
 /// The cgroup that was handed over, and the jail's below it. What was made is removed with it, once nobody is in there.
 pub struct Group {
@@ -20,12 +22,27 @@ pub struct Group {
     procs: OwnedFd,
     subtree: OwnedFd,
     controllers: Vec<&'static str>,
+    /// Those of them that were not enabled before.
+    enabled: Vec<&'static str>,
+    /// `cgroup.procs` of the leaf that this process stays in, and whether it was made for that.
+    own: OwnedFd,
+    moved: bool,
     /// The jail's directory, and files that are read and written while it lives; none before it is made.
     jail: Option<Jail>,
 }
 
+/// What a jail was short of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Short {
+    /// Memory.
+    Memory,
+    /// Processes and threads.
+    Processes,
+}
+
 struct Jail {
-    directory: OwnedFd,
+    /// Closed to other users, and locked: one jail at a time is below a cgroup, and its end takes nothing from the next.
+    directory: File,
     /// `cgroup.kill` (Linux 5.14).
     kill: Option<OwnedFd>,
     events: OwnedFd,
@@ -50,41 +67,50 @@ pub struct Files {
 }
 
 impl Group {
-    /// Moves this process to a leaf of its own: controllers are enabled below a cgroup only while nobody is in it. What an
-    /// earlier flowjail that was killed has left there is removed.
+    /// Moves this process to a leaf of its own, unless it is in one: controllers are enabled below a cgroup only while
+    /// nobody is in it. What an earlier flowjail that was killed has left there is removed. EBUSY: another one is there.
     pub fn enter(plan: &CgroupPlan) -> Result<Group, Errno> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let place = open(&plan.place, flags, Mode::empty())?;
+        if let Ok(other) = openat(&place, JAIL_LEAF, DIRECTORY, Mode::empty()) {
+            File::from(other).try_lock().map_err(|_| Errno::EBUSY)?;
+        }
         for leaf in [JAIL_LEAF, OWN_LEAF] {
             // EBUSY: somebody is in it; the launch fails in the next step, and nothing of theirs is touched.
             let _ = unlinkat(&place, leaf, UnlinkatFlags::RemoveDir);
         }
+        let enabled = text(&readable(&place, "cgroup.subtree_control")?).unwrap_or_default();
+        let fresh = |name: &&str| !enabled.split_whitespace().any(|known| known == *name);
+        let own = match &plan.inside {
+            Some(leaf) => open(&leaf.join("cgroup.procs"), FOR_WRITING, Mode::empty())?,
+            None => own_leaf(&place)?,
+        };
         let group = Group {
             procs: writable(&place, "cgroup.procs")?,
             subtree: writable(&place, "cgroup.subtree_control")?,
-            place,
             controllers: plan.controllers.clone(),
+            enabled: plan.controllers.iter().copied().filter(fresh).collect(),
+            moved: plan.inside.is_none(),
+            place,
+            own,
             jail: None,
         };
-        mkdirat(&group.place, OWN_LEAF, Mode::from_bits_truncate(0o755))?;
-        put(
-            &writable(&group.place, &format!("{OWN_LEAF}/cgroup.procs"))?,
-            "0",
-        )?;
+        if group.moved {
+            put(&group.own, "0")?;
+        }
         Ok(group)
     }
 
     /// Enables the controllers for what is below.
     pub fn enable(&self) -> Result<(), Errno> {
-        let each = self.controllers.iter().map(|name| format!("+{name}"));
-        put(&self.subtree, &each.collect::<Vec<_>>().join(" "))
+        put(&self.subtree, &signed('+', &self.controllers))
     }
 
     /// Makes the jail's cgroup.
     pub fn make(&mut self) -> Result<(), Errno> {
-        mkdirat(&self.place, JAIL_LEAF, Mode::from_bits_truncate(0o755))?;
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let directory = openat(&self.place, JAIL_LEAF, flags, Mode::empty())?;
+        mkdirat(&self.place, JAIL_LEAF, Mode::from_bits_truncate(0o700))?;
+        let directory = File::from(openat(&self.place, JAIL_LEAF, DIRECTORY, Mode::empty())?);
+        directory.try_lock().map_err(|_| Errno::EBUSY)?;
         let read = |file| readable(&directory, file).ok();
         self.jail = Some(Jail {
             kill: writable(&directory, "cgroup.kill").ok(),
@@ -117,8 +143,31 @@ impl Group {
         )
     }
 
+    /// Carries `act`, which forks, out in the jail's cgroup: for want of a clone3(2) that does. The child stays there.
+    pub fn within(&self, act: impl FnOnce() -> Result<Forked, Errno>) -> Result<Forked, Errno> {
+        self.take_in(0)?;
+        let forked = act();
+        if !matches!(forked, Ok(Forked::Child)) {
+            put(&self.own, "0")?;
+        }
+        forked
+    }
+
+    /// What the jail was short of, if anything.
+    pub fn short(&self) -> Option<Short> {
+        let files = self.files()?;
+        let any = |file: &Option<OwnedFd>, keys: &[&str]| {
+            let text = file.as_ref().and_then(text).unwrap_or_default();
+            keys.iter().any(|key| value(&text, key) > Some(0))
+        };
+        if any(&files.memory_events, &["max", "oom_kill"]) {
+            return Some(Short::Memory);
+        }
+        any(&files.pids_events, &["max"]).then_some(Short::Processes)
+    }
+
     /// The jail's directory, for clone3(2).
-    pub fn jail(&self) -> Option<&OwnedFd> {
+    pub fn jail(&self) -> Option<&File> {
         self.jail.as_ref().map(|jail| &jail.directory)
     }
 
@@ -141,7 +190,8 @@ impl Group {
         };
         let until = std::time::Instant::now() + patience;
         loop {
-            if text(&jail.events).is_some_and(|text| text.contains("populated 0")) {
+            // Nothing is said by one that somebody else has removed: who was in it was taken out before.
+            if text(&jail.events).is_none_or(|text| text.contains("populated 0")) {
                 return true;
             }
             if std::time::Instant::now() >= until {
@@ -161,17 +211,40 @@ impl Drop for Group {
         if !self.await_empty(Duration::ZERO) {
             return;
         }
-        self.jail = None;
-        let _ = unlinkat(&self.place, JAIL_LEAF, UnlinkatFlags::RemoveDir);
-        let each = self.controllers.iter().map(|name| format!("-{name}"));
-        let _ = put(&self.subtree, &each.collect::<Vec<_>>().join(" "));
-        let _ = put(&self.procs, "0");
-        let _ = unlinkat(&self.place, OWN_LEAF, UnlinkatFlags::RemoveDir);
+        // Under the lock, or alone there: no other jail's limits go with the controllers.
+        if (self.jail.is_some() || self.moved) && !self.enabled.is_empty() {
+            let _ = put(&self.subtree, &signed('-', &self.enabled));
+        }
+        if let Some(jail) = self.jail.take() {
+            let _ = unlinkat(&self.place, JAIL_LEAF, UnlinkatFlags::RemoveDir);
+            drop(jail);
+        }
+        if self.moved {
+            let _ = put(&self.procs, "0");
+            let _ = unlinkat(&self.place, OWN_LEAF, UnlinkatFlags::RemoveDir);
+        }
     }
 }
 
+/// `cgroup.procs` of a leaf that is made.
+fn own_leaf(place: &OwnedFd) -> Result<OwnedFd, Errno> {
+    mkdirat(place, OWN_LEAF, Mode::from_bits_truncate(0o755))?;
+    writable(place, &format!("{OWN_LEAF}/cgroup.procs"))
+}
+
+/// The words that `cgroup.subtree_control` takes.
+fn signed(sign: char, controllers: &[&str]) -> String {
+    let each = controllers.iter().map(|name| format!("{sign}{name}"));
+    each.collect::<Vec<_>>().join(" ")
+}
+
+const DIRECTORY: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_CLOEXEC);
+const FOR_WRITING: OFlag = OFlag::O_WRONLY.union(OFlag::O_CLOEXEC);
+
 fn writable(at: &impl AsFd, file: &str) -> Result<OwnedFd, Errno> {
-    openat(at, file, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
+    openat(at, file, FOR_WRITING, Mode::empty())
 }
 
 fn readable(at: &impl AsFd, file: &str) -> Result<OwnedFd, Errno> {
@@ -188,4 +261,13 @@ pub fn text(file: &OwnedFd) -> Option<String> {
     let length = pread(file, &mut room, 0).ok()?;
     room.get(..length)
         .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// The number behind a key, of lines `key number`.
+pub fn value(text: &str, key: &str) -> Option<u64> {
+    let number = |line: &str| {
+        let (name, value) = line.split_once(' ')?;
+        value.trim().parse().ok().filter(|_| name == key)
+    };
+    text.lines().find_map(number)
 }

@@ -13,22 +13,27 @@ use serde::Serialize;
 use self::wants::{Want, wants};
 use self::words::{amount, ask_docker, ask_profile};
 use crate::host::{Host, Limits};
-use crate::profile::{Io, Layer, Profile, Resources};
+use crate::profile::{ByteSize, Io, Layer, Profile, Resources};
 
-pub use words::hints;
+pub use crate::host::{JAIL_LEAF, OWN_LEAF};
+pub use words::{hints, notes};
 
-/// The cgroup of the jail, below flowjail's own.
+/// The cgroup of the jail, below the one that was handed over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CgroupPlan {
-    /// The directory of the cgroup that flowjail was started in.
+    /// The directory of the cgroup that was handed over.
     pub place: PathBuf,
+    /// That of the leaf of it that flowjail was put into, and stays in; none where it was started in the cgroup itself.
+    pub inside: Option<PathBuf>,
     /// Controllers that are handed on.
     pub controllers: Vec<&'static str>,
     /// What is written for the jail, in order.
     pub writes: Vec<CgroupWrite>,
     /// Bytes of memory that it may use.
     pub memory: Option<u64>,
-    /// Processes and threads that it may have.
+    /// Bytes above which it is slowed down.
+    pub memory_high: Option<u64>,
+    /// Processes and threads that it may have; none where the surroundings allow less.
     pub pids: Option<u64>,
 }
 
@@ -40,12 +45,6 @@ pub struct CgroupWrite {
     /// What is written.
     pub value: String,
 }
-
-/// The cgroup that flowjail itself moves to, so that controllers can be enabled above it.
-pub const OWN_LEAF: &str = "flowjail-own";
-
-/// The cgroup of the jail.
-pub const JAIL_LEAF: &str = "flowjail-jail";
 
 /// What holds the limits, what is missing, and what would mend that.
 #[derive(Debug, Default)]
@@ -119,12 +118,21 @@ fn plan(writes: Vec<CgroupWrite>, host: &Host, resources: &Resources) -> Option<
         }
     }
     let has = |file: &str| writes.iter().any(|write| write.file == file);
-    let (memory, pids) = (has("memory.max"), has("pids.max"));
+    let bytes = |file: &str, size: Option<ByteSize>| size.map(|size| size.0).filter(|_| has(file));
+    let memory = bytes("memory.max", resources.memory);
+    let memory_high = bytes("memory.high", resources.memory_high);
+    // Where less is allowed around, that is what refuses.
+    let around = host.limits.pids.unwrap_or(u64::MAX);
+    let pids = resources
+        .pids
+        .filter(|own| has("pids.max") && *own <= around);
     (!writes.is_empty()).then(|| CgroupPlan {
         place: cgroup.place.clone(),
+        inside: cgroup.inside.clone(),
         controllers,
-        memory: resources.memory.map(|size| size.0).filter(|_| memory),
-        pids: resources.pids.filter(|_| pids),
+        memory,
+        memory_high,
+        pids,
         writes,
     })
 }
@@ -138,9 +146,12 @@ fn bound(
     refused: &mut Vec<(&'static str, String)>,
     nproc: bool,
 ) {
-    let own = |dimension: &Dimension| has(dimension.file);
     let all = dimensions(&profile.resources, &host.limits, nproc);
-    for dimension in all.iter().filter(|dimension| !own(dimension)) {
+    for dimension in &all {
+        if has(dimension.file) {
+            out.held.extend(dimension.tighter());
+            continue;
+        }
         let answered = match dimension.around(host.container) {
             Around::Holds(text) => {
                 out.held.push(text);
@@ -203,6 +214,14 @@ fn dimensions(asked: &Resources, around: &Limits, nproc: bool) -> [Dimension; 3]
 }
 
 impl Dimension {
+    /// The surrounding limit, where the jail's own allows more.
+    fn tighter(&self) -> Option<String> {
+        let less = self.surrounding.zip(self.wanted);
+        let (limit, _) = less.filter(|(limit, wanted)| limit < wanted)?;
+        let (what, text) = (self.what, amount(self.file, limit));
+        Some(format!("the tighter surrounding {what} limit of {text}"))
+    }
+
     fn around(&self, container: bool) -> Around {
         let Dimension {
             file, what, wanted, ..

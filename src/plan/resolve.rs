@@ -337,13 +337,7 @@ fn notes(profile: &Profile, host: &Host, plan: &Plan) -> Vec<String> {
     if !profile.net.enabled && !profile.net.publish.is_empty() {
         notes.push("warning: nothing is served, since [net] enabled = false".into());
     }
-    let unmarked = host.cgroup.as_ref().is_ok_and(|cgroup| !cgroup.marked);
-    if let Some(cgroup) = plan.cgroup.as_ref().filter(|_| unmarked) {
-        notes.push(format!(
-            "cgroup {}: flowjail is alone in it, but it is not marked as handed over; in a unit write Delegate=yes",
-            cgroup.place.display()
-        ));
-    }
+    notes.extend(limits::notes(host, plan));
     if !host.container && host.uid == 0 && plan.ids.uid == ids::PLAIN_ID {
         notes.push(format!(
             "started as root: the program runs as plain uid {}",

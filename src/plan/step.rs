@@ -127,7 +127,7 @@ impl Plan {
             }
         };
         if let Some(cgroup) = &self.cgroup {
-            when(true, Step::OwnLeaf);
+            when(cgroup.inside.is_none(), Step::OwnLeaf);
             when(true, Step::Controllers);
             when(true, Step::JailLeaf);
             let writes = cgroup.writes.iter();

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use crate::events::{Event, Hit, Sink, Usage, advice};
-use crate::layers::limits::{Files, text};
+use crate::layers::limits::{Files, text, value};
 use crate::plan::CgroupPlan;
 
 /// The files of the jail's cgroup, and what they said last.
@@ -13,12 +13,15 @@ pub struct Gauge<'a> {
     files: &'a Files,
     plan: &'a CgroupPlan,
     oom_kills: Counter,
+    own_ooms: u64,
     refused: Counter,
     slowed: Counter,
     /// The most memory that was seen in use, for kernels without `memory.peak`.
     seen: u64,
     pressed: bool,
     next: Instant,
+    /// Nothing is said any more: somebody has removed the cgroup.
+    gone: bool,
 }
 
 /// A counter of the kernel's: told at the first, and at every tenfold after that.
@@ -42,18 +45,21 @@ impl<'a> Gauge<'a> {
             files,
             plan,
             oom_kills: Counter::default(),
+            own_ooms: 0,
             refused: Counter::default(),
             slowed: Counter::default(),
             seen: 0,
             pressed: false,
             next: now + EVERY,
+            gone: false,
         }
     }
 
     /// What polls as urgent (POLLPRI) when a limit was hit: after it was read once.
     pub fn descriptors(&self) -> [Option<BorrowedFd<'a>>; 2] {
-        [&self.files.memory_events, &self.files.pids_events]
-            .map(|file| file.as_ref().map(AsFd::as_fd))
+        // Of one that is gone it would be urgent for ever.
+        let open = |file: &'a Option<OwnedFd>| file.as_ref().filter(|_| !self.gone);
+        [&self.files.memory_events, &self.files.pids_events].map(|file| open(file).map(AsFd::as_fd))
     }
 
     /// How long nothing is to be looked at.
@@ -65,7 +71,10 @@ impl<'a> Gauge<'a> {
     pub fn look(&mut self, sink: &mut Sink) {
         let memory = self.files.memory_events.as_ref().and_then(text);
         let pids = self.files.pids_events.as_ref().and_then(text);
+        self.gone = memory.is_none() && pids.is_none();
         let number = |text: &Option<String>, key| value(text.as_deref().unwrap_or_default(), key);
+        self.own_ooms = number(&memory, "oom").unwrap_or(self.own_ooms);
+        let own = self.own_ooms > 0;
         let all = [
             (
                 &mut self.oom_kills,
@@ -79,7 +88,8 @@ impl<'a> Gauge<'a> {
             counter.now = now.unwrap_or(counter.now);
             if counter.now > 0 && (counter.told == 0 || counter.now >= counter.told * 10) {
                 counter.told = counter.now;
-                sink.write(&event(hit, counter.now, self.plan));
+                let limited = own || hit != Hit::OutOfMemory;
+                sink.write(&event(hit, counter.now, self.plan, limited));
             }
         }
     }
@@ -97,7 +107,7 @@ impl<'a> Gauge<'a> {
         };
         if !self.pressed && percent >= PRESSED {
             self.pressed = true;
-            sink.write(&event(Hit::Pressure, percent as u64, self.plan));
+            sink.write(&event(Hit::Pressure, percent as u64, self.plan, true));
         } else if self.pressed && percent < RELIEVED {
             self.pressed = false;
         }
@@ -125,14 +135,21 @@ impl<'a> Gauge<'a> {
             cpu_ms: ms("usage_usec"),
             throttled_ms: ms("throttled_usec"),
             oom_kills: self.oom_kills.now,
+            own_ooms: self.own_ooms,
             refused_forks: self.refused.now,
         }
     }
 }
 
-fn event(hit: Hit, count: u64, plan: &CgroupPlan) -> Event {
+/// `limited`: it was a limit of the jail's own.
+fn event(hit: Hit, count: u64, plan: &CgroupPlan, limited: bool) -> Event {
     let (limit, allow) = match hit {
+        _ if !limited => (None, None),
         Hit::ForkRefused => (plan.pids, plan.pids.map(advice::for_pids)),
+        Hit::SlowedDown => {
+            let more = |high| advice::for_memory_high(high, plan.memory);
+            (plan.memory_high, plan.memory_high.map(more))
+        }
         _ => (plan.memory, plan.memory.map(advice::for_memory)),
     };
     Event::Limit {
@@ -145,16 +162,6 @@ fn event(hit: Hit, count: u64, plan: &CgroupPlan) -> Event {
 
 fn whole(file: &OwnedFd) -> Option<u64> {
     text(file)?.trim().parse().ok()
-}
-
-/// The number behind a key, of lines `key number`.
-fn value(text: &str, key: &str) -> Option<u64> {
-    let line = |line: &str| {
-        line.split_once(' ')
-            .filter(|(name, _)| *name == key)
-            .map(|(_, value)| value.to_owned())
-    };
-    text.lines().find_map(line)?.trim().parse().ok()
 }
 
 /// `avg10` of the line `some`, in percent (PSI, Documentation/accounting/psi.rst).
@@ -197,9 +204,11 @@ mod tests {
     fn plan() -> CgroupPlan {
         CgroupPlan {
             place: "/c".into(),
+            inside: None,
             controllers: vec!["memory", "pids"],
             writes: Vec::new(),
             memory: Some(64 << 20),
+            memory_high: Some(40 << 20),
             pids: Some(20),
         }
     }
@@ -246,6 +255,44 @@ mod tests {
         let refused = [1, 10, 100].map(|count| ("fork-refused", count));
         assert_eq!(told, [&refused[..], &[("out-of-memory", 3)]].concat());
         assert_eq!(gauge.usage().oom_kills, 3);
+    }
+
+    #[test]
+    fn each_limit_is_told_with_its_own_number_and_line() {
+        for (events, limit, allow) in [
+            ("high 1\n", 40, "[resources] memory_high = \"64M\""),
+            ("oom 1\noom_kill 1\n", 64, "[resources] memory = \"128M\""),
+            // Of a limit above it, or of the machine.
+            ("oom 0\noom_kill 1\n", 0, ""),
+        ] {
+            let (_events, memory_events) = file(events);
+            let files = Files {
+                memory_events,
+                ..Files::default()
+            };
+            let (mut out, mut sink) = sink();
+            let plan = plan();
+            Gauge::new(&files, &plan, Instant::now()).look(&mut sink);
+            let told = written(&mut out);
+            let expected = (limit > 0).then_some(limit << 20);
+            assert_eq!(told[0]["limit"].as_u64(), expected, "{events}");
+            assert_eq!(told[0]["allow"], allow, "{events}");
+        }
+    }
+
+    #[test]
+    fn a_cgroup_that_somebody_has_removed_is_watched_no_more() {
+        let (reader, _writer) = nix::unistd::pipe().unwrap();
+        // As one that is gone it cannot be read at an offset.
+        let files = Files {
+            memory_events: Some(reader),
+            ..Files::default()
+        };
+        let plan = plan();
+        let mut gauge = Gauge::new(&files, &plan, Instant::now());
+        assert!(gauge.descriptors()[0].is_some());
+        gauge.look(&mut sink().1);
+        assert!(gauge.descriptors()[0].is_none());
     }
 
     #[test]

@@ -171,7 +171,10 @@ fn outcome(
 ) -> Result<u8, Failure> {
     let page = &launched.page;
     if page.failed().is_some() {
-        return Err(step_failure(&launched.steps, page, true));
+        return Err(Failure {
+            short: launched.group.as_ref().and_then(Group::short),
+            ..step_failure(&launched.steps, page, true)
+        });
     }
     let signal = match (page.status.load(SeqCst), ended.status) {
         // init was killed, and everything with it.

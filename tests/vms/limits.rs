@@ -10,7 +10,8 @@ use crate::bed::kernel::Kernel;
 use crate::boot::{self, Case, Script};
 use crate::kernel_trial;
 
-const SCRIPT: Script = Script {
+/// The script of all of them.
+pub const SCRIPT: Script = Script {
     name: "limits",
     text: include_str!("limits.sh"),
     limit: Duration::from_secs(900),
@@ -127,11 +128,11 @@ pub fn trials() -> Vec<Trial> {
     limits.chain(places).chain(twins).chain(whole_cpu).collect()
 }
 
-fn told(case: &Case, outcome: Result<(), String>) -> Result<(), Failed> {
+pub fn told(case: &Case, outcome: Result<(), String>) -> Result<(), Failed> {
     outcome.map_err(|why| format!("{why}; status {}:\n{}", case.status, case.said).into())
 }
 
-fn ensure(holds: bool, otherwise: &str) -> Result<(), String> {
+pub fn ensure(holds: bool, otherwise: &str) -> Result<(), String> {
     if holds {
         Ok(())
     } else {
@@ -149,13 +150,13 @@ fn events(case: &Case) -> Vec<Value> {
         .collect()
 }
 
-fn hit(case: &Case, what: &str) -> Option<Value> {
+pub fn hit(case: &Case, what: &str) -> Option<Value> {
     events(case)
         .into_iter()
         .find(|event| event["event"] == "limit" && event["hit"] == what)
 }
 
-fn usage(case: &Case, key: &str) -> u64 {
+pub fn usage(case: &Case, key: &str) -> u64 {
     let exit = events(case)
         .into_iter()
         .find(|event| event["event"] == "exit");
@@ -274,7 +275,7 @@ fn left(case: &Case, who: &str) -> Result<(), String> {
     ensure(other.is_none() && case.status == 0, "something is left")
 }
 
-fn refused(case: &Case, words: &[&str]) -> Result<(), String> {
+pub fn refused(case: &Case, words: &[&str]) -> Result<(), String> {
     let (hint, reasons) = words.split_last().ok_or("no words")?;
     let hinted = case
         .said
@@ -297,7 +298,7 @@ fn not_held(case: &Case) -> Vec<&str> {
     told.map_or(Vec::new(), |(_, rest)| rest.split(' ').collect())
 }
 
-fn runs_without(case: &Case) -> Result<(), String> {
+pub fn runs_without(case: &Case) -> Result<(), String> {
     ensure(
         case.status == 0 && case.said.contains("the program ran"),
         "it did not run",
@@ -308,7 +309,7 @@ fn runs_without(case: &Case) -> Result<(), String> {
     )
 }
 
-fn runs_with(case: &Case) -> Result<(), String> {
+pub fn runs_with(case: &Case) -> Result<(), String> {
     ensure(
         case.status == 0 && case.said.contains("the program ran"),
         "it did not run",

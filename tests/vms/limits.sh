@@ -118,6 +118,65 @@ read_only() { # WHO PROFILE
 }
 both readonly-root read_only root
 both readonly-user read_only user
+# Cgroups that are the user's, and odd.
+own() { # GROUP...
+    local group
+    for group; do
+        mkdir "$top/$group"
+        chown 1000:1000 "$top/$group" "$top/$group"/cgroup.*
+    done
+}
+at() { # GROUP PROFILE [ACT [N]]
+    local group=$1 chosen=$2
+    shift 2
+    [ $# -gt 0 ] || set -- say
+    sh -c 'echo 0 > "$0/cgroup.procs" && exec "$@"' "$top/$group" /t/work as 1000 \
+        /var/tmp/t/flowjail run --profile "/var/tmp/p/$chosen.toml" -- /var/tmp/t/work "$@"
+}
+own threaded full taken locked unit unit/supervisor unit.service unit.service/other.scope
+mkdir $top/threaded/below
+echo threaded > $top/threaded/below/cgroup.type
+both threaded-user at threaded
+echo 1 > $top/full/cgroup.max.descendants
+both full-user at full
+mkdir $top/taken/flowjail-jail
+sleep 1000 &
+echo $! > $top/taken/flowjail-jail/cgroup.procs
+both taken-user at taken
+kill $!
+# Another flowjail holds this lock while its jail starts.
+mkdir $top/locked/flowjail-jail
+chown 1000:1000 $top/locked/flowjail-jail
+case_ locked-user /t/work lock $top/locked/flowjail-jail sh -c 'echo 0 > "$0/cgroup.procs" && exec "$@"' $top/locked /t/work as 1000 \
+    /var/tmp/t/flowjail run --profile /var/tmp/p/small.toml -- /var/tmp/t/work say
+# Put into a leaf of what was handed over, as by DelegateSubgroup=, with somebody else beside it.
+/t/work mark $top/unit
+/t/work mark $top/unit.service
+sleep 1000 &
+echo $! > $top/unit/supervisor/cgroup.procs
+case_ subgroup-user-require at unit/supervisor small
+case_ subgroup-hog at unit/supervisor small hog 200
+kill $!
+case_ subgroup-left sh -c 'cd /sys/fs/cgroup && find unit -type d | sort && cat unit/cgroup.subtree_control'
+both below-manager-user at unit.service/other.scope
+# A mount with a blank in its name where the first is hidden, beside one whose name is no text.
+elsewhere() { # PROFILE
+    sh -c 'echo 0 > "$0/cgroup.procs" && exec "$@"' $top/user unshare -m sh -c '
+        odd=$(printf "/run/\377")
+        mkdir -p "$odd" "/run/c g" && mount -t tmpfs t "$odd" && mount -t cgroup2 c "/run/c g" || exit 99
+        mount -t tmpfs t /sys/fs/cgroup && exec "$@"' sh /t/work as 1000 \
+        /var/tmp/t/flowjail run --profile "/var/tmp/p/$1.toml" -- /var/tmp/t/work say
+}
+case_ elsewhere-user-require elsewhere small
+# Limits that the launch itself reaches.
+profile tiny require "memory = \"4K\"${n}cpus = 4${n}pids = 16"
+profile alone require "memory = \"40M\"${n}cpus = 4${n}pids = 1"
+case_ tiny at user tiny
+case_ alone at user alone
+# A limit around, below the jail's own.
+echo 30M > $top/user/memory.max
+case_ around run user small hog 200
+echo max > $top/user/memory.max
 rmdir $top/*/flowjail-* $top/root $top/user $top/nested 2> /dev/null
 umount $top
 mount -t cgroup -o none,name=v1 v1 $top || mount -t tmpfs t $top

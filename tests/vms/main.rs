@@ -9,9 +9,11 @@ mod common;
 mod acts;
 mod boot;
 mod churn;
+mod disk;
 mod golden;
 mod lacks;
 mod limits;
+mod places;
 mod programs;
 
 use std::process::ExitCode;
@@ -25,7 +27,9 @@ fn main() -> ExitCode {
         acts::trials(),
         lacks::trials(),
         limits::trials(),
+        places::trials(),
         churn::trials(),
+        disk::trials(),
     ];
     needs::run(all.into_iter().flatten().collect())
 }

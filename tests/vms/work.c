@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,6 +40,26 @@ static int hog(long mib) {
         memset(block, 1, 1 << 20);
     }
     printf("hog has %ld MiB\n", mib);
+    return 0;
+}
+
+/* Writes N MiB to a file, past the cache, and says how long that took. */
+static int writes(const char *place, long mib) {
+    const size_t size = 1 << 16;
+    void *block = aligned_alloc(4096, size);
+    int file = open(place, O_WRONLY | O_CREAT | O_TRUNC | O_DIRECT, 0600);
+    double begun = now();
+    if (file < 0 || !block) {
+        perror(place);
+        return 1;
+    }
+    memset(block, 1, size);
+    for (long i = 0; i < mib * 16; i++)
+        if (write(file, block, size) != (ssize_t)size) {
+            perror("write");
+            return 1;
+        }
+    printf("wrote %ld MiB in %.2f s\n", mib, now() - begun);
     return 0;
 }
 
@@ -96,6 +119,30 @@ static int as(uid_t uid, char **command) {
     return 127;
 }
 
+/* Marks a cgroup as handed over, as systemd does. */
+static int mark(const char *place) {
+    if (!setxattr(place, "user.delegate", "1", 1, 0))
+        return 0;
+    perror(place);
+    return 1;
+}
+
+/* Holds the lock of a directory while another command runs; its status is the command's. */
+static int lock(const char *place, char **command) {
+    int status, fd = open(place, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB)) {
+        perror(place);
+        return 99;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        execvp(command[0], command);
+        perror(command[0]);
+        _exit(127);
+    }
+    return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : 99;
+}
+
 /* The kernel's Landlock ABI, 0 where it has none (landlock_create_ruleset with the flag VERSION). */
 static int abi(void) {
     long version = syscall(444, NULL, 0, 1);
@@ -134,12 +181,18 @@ int main(int argc, char **argv) {
         return puts("the program ran") < 0;
     if (!strcmp(act, "abi"))
         return abi();
+    if (!strcmp(act, "mark") && argc > 2)
+        return mark(argv[2]);
+    if (!strcmp(act, "lock") && argc > 3)
+        return lock(argv[2], argv + 3);
     if (!strcmp(act, "starts"))
         return starts();
     if (!strcmp(act, "hog"))
         return hog(n);
     if (!strcmp(act, "bomb"))
         return bomb(n);
+    if (!strcmp(act, "write") && argc > 3)
+        return writes(argv[3], n);
     if (!strcmp(act, "spin"))
         return spin(n);
     if (!strcmp(act, "wait")) {
@@ -150,6 +203,6 @@ int main(int argc, char **argv) {
         return as((uid_t)n, argv + 3);
     if (!strcmp(act, "userns") && argc > 2)
         return in_userns(argv + 2);
-    fprintf(stderr, "usage: work as UID COMMAND... | userns COMMAND... | say|abi|starts|hog N|bomb N|spin N|wait\n");
+    fprintf(stderr, "usage: work as UID COMMAND... | userns COMMAND... | mark CGROUP | lock PLACE COMMAND... | say|abi|starts|hog N|bomb N|spin N|write N FILE|wait\n");
     return 2;
 }

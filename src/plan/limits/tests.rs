@@ -5,6 +5,7 @@ use nix::errno::Errno;
 use super::{CgroupPlan, heap, judge};
 use crate::host::{Cgroup, Host, LIMIT_FILES, Limits, NoCgroup};
 use crate::plan::tests::host;
+use crate::plan::{Step, resolve};
 use crate::profile::{ByteSize, Io, Overlay, Profile, Reserve, load};
 
 const G: u64 = 1 << 30;
@@ -24,6 +25,7 @@ fn handed_over() -> Host {
             controllers: ["cpu", "io", "memory", "pids"].map(str::to_owned).into(),
             files: LIMIT_FILES.into(),
             marked: true,
+            inside: None,
             swap: true,
         }),
         ..host()
@@ -101,6 +103,25 @@ fn what_cannot_be_written_is_missing_with_its_reason_once() {
             },
             "another process (sh, pid 7)",
         ),
+        (
+            NoCgroup::Crowded {
+                place: "/c/flowjail-jail".into(),
+                pid: 7,
+                name: "sh".into(),
+            },
+            "another jail is in the cgroup /c/flowjail-jail (sh, pid 7)",
+        ),
+        (
+            NoCgroup::Threaded {
+                place: "/c".into(),
+                kind: "domain threaded".into(),
+            },
+            "the cgroup /c is of the type `domain threaded`",
+        ),
+        (
+            NoCgroup::NoRoom("/c".into(), Errno::EAGAIN),
+            "no cgroup can be made below /c (EAGAIN)",
+        ),
     ] {
         let host = Host {
             cgroup: Err(cgroup),
@@ -177,4 +198,60 @@ fn the_heap_follows_the_memory_unless_something_says_otherwise() {
     let mut said = handed_over();
     said.command.argv.push("--max_old_space_size=99".into());
     assert_eq!(heap(&plain, &said, None), None);
+}
+
+#[test]
+fn a_tighter_limit_around_is_shown_and_is_the_one_that_is_hit() {
+    let of = |pids| Host {
+        limits: Limits {
+            memory: Some(G),
+            cpus: Some(1.0 / 3.0),
+            pids: Some(pids),
+        },
+        ..handed_over()
+    };
+    let judged = judge(&profile(|_| ()), &of(100), true);
+    for text in [
+        "the tighter surrounding memory limit of 1024 MiB",
+        "the tighter surrounding CPU limit of 0.333 CPUs",
+        "the tighter surrounding process limit of 100 processes and threads",
+    ] {
+        assert!(judged.held.iter().any(|held| held == text), "{text}");
+    }
+    assert_eq!(judged.cgroup.unwrap().pids, None);
+    let wide = judge(&profile(|_| ()), &of(200), true);
+    let tighter = |held: &&String| held.contains("process limit");
+    assert_eq!(wide.held.iter().find(tighter), None);
+    assert_eq!(wide.cgroup.unwrap().pids, Some(128));
+}
+
+#[test]
+fn flowjail_stays_in_a_leaf_that_it_was_put_into() {
+    let mut host = handed_over();
+    let plan = |host: &Host| resolve(&profile(|_| ()), host, "web").unwrap();
+    let moves = |host: &Host| plan(host).steps().contains(&Step::OwnLeaf);
+    assert!(moves(&host));
+    let leaf = Some("/sys/fs/cgroup/u/supervisor".into());
+    host.cgroup.as_mut().unwrap().inside = leaf.clone();
+    assert!(!moves(&host));
+    assert_eq!(plan(&host).cgroup.unwrap().inside, leaf);
+}
+
+#[test]
+fn less_than_a_mebibyte_is_no_zero() {
+    let small = profile(|profile| profile.resources.memory = Some(ByteSize(4096)));
+    let held = judge(&small, &handed_over(), true).held;
+    assert!(held.contains(&"memory 4 KiB".into()), "{held:?}");
+}
+
+#[test]
+fn what_counts_beside_others_in_the_cgroup_alone_is_noted() {
+    let noted = |profile: &Profile| {
+        let plan = resolve(profile, &handed_over(), "web").unwrap();
+        plan.notes.iter().any(|note| note.contains("CPUWeight="))
+    };
+    assert!(noted(&profile(
+        |profile| profile.resources.cpu_weight = Some(50)
+    )));
+    assert!(!noted(&profile(|_| ())));
 }

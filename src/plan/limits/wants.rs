@@ -1,7 +1,7 @@
 //! What a profile asks for, as what is written to a cgroup.
 #![forbid(unsafe_code)]
 
-use super::words::amount;
+use super::words::{amount, size};
 use crate::host::Host;
 use crate::profile::{ByteSize, Io, Resources};
 
@@ -21,22 +21,22 @@ pub fn wants(asked: &Resources, host: &Host) -> Vec<Want> {
     let mut want = |file, value: Option<String>, text: String| {
         all.extend(value.map(|value| Want { file, value, text }));
     };
-    let mib = |size: Option<ByteSize>| size.map_or(0, |size| size.0 >> 20);
+    let shown = |bytes: Option<ByteSize>| size(bytes.map_or(0, |bytes| bytes.0));
     let bytes = |size: Option<ByteSize>| size.map(|size| size.0.to_string());
     let low = asked.reserve.memory;
     want(
         "memory.low",
         bytes(low),
-        format!("{} MiB of memory kept for it", mib(low)),
+        format!("{} of memory kept for it", shown(low)),
     );
     let high = asked.memory_high;
     want(
         "memory.high",
         bytes(high),
-        format!("slowed down above {} MiB", mib(high)),
+        format!("slowed down above {}", shown(high)),
     );
     let max = asked.memory;
-    want("memory.max", bytes(max), format!("memory {} MiB", mib(max)));
+    want("memory.max", bytes(max), format!("memory {}", shown(max)));
     let swap = match (asked.swap, max) {
         (None, Some(_)) | (Some(None), _) => Some("0".to_owned()),
         (Some(size), _) => bytes(size),
@@ -44,7 +44,7 @@ pub fn wants(asked: &Resources, host: &Host) -> Vec<Want> {
     };
     let swap_text = match asked.swap.flatten() {
         None => "no swap".into(),
-        size => format!("swap {} MiB", mib(size)),
+        size => format!("swap {}", shown(size)),
     };
     want("memory.swap.max", swap, swap_text);
     let group = max.is_some() && asked.oom_group != Some(false);

@@ -2,8 +2,12 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::path::Path;
 
-use crate::host::{Host, NoCgroup};
+use nix::errno::Errno;
+
+use crate::host::{Host, JAIL_LEAF, NoCgroup, OWN_LEAF};
+use crate::plan::Plan;
 
 /// The flag of `docker run`.
 pub fn ask_docker(file: &str) -> &'static str {
@@ -26,10 +30,40 @@ pub fn ask_profile(file: &str) -> &'static str {
 /// A limit, with its unit.
 pub fn amount(file: &str, number: f64) -> String {
     match file {
-        "memory.max" => format!("{} MiB", number as u64 >> 20),
-        "cpu.max" => format!("{number} CPUs"),
+        "memory.max" => size(number as u64),
+        // Quotas of others may be any fraction.
+        "cpu.max" => format!("{} CPUs", (number * 1000.0).round() / 1000.0),
         _ => format!("{number} processes and threads"),
     }
+}
+
+/// Bytes, in the unit that shows them.
+pub fn size(bytes: u64) -> String {
+    match bytes >> 20 {
+        0 => format!("{} KiB", bytes >> 10),
+        mib => format!("{mib} MiB"),
+    }
+}
+
+/// What is to be known of a jail's cgroup.
+pub fn notes(host: &Host, plan: &Plan) -> Vec<String> {
+    let Some(cgroup) = &plan.cgroup else {
+        return Vec::new();
+    };
+    let place = cgroup.place.display();
+    let mut notes = Vec::new();
+    if host.cgroup.as_ref().is_ok_and(|cgroup| !cgroup.marked) {
+        notes.push(format!(
+            "cgroup {place}: flowjail is alone in it, but it is not marked as handed over; in a unit write Delegate=yes"
+        ));
+    }
+    let shares = ["memory.low", "cpu.weight"];
+    if cgroup.writes.iter().any(|line| shares.contains(&line.file)) {
+        notes.push(format!(
+            "cgroup {place}: reserve and cpu_weight count within it; beside other units its own shares do (MemoryLow=, CPUWeight=)"
+        ));
+    }
+    notes
 }
 
 /// What would give limits.
@@ -40,39 +74,59 @@ pub fn hints(host: &Host, missing: &str) -> Vec<String> {
         }
         false => "let the unit set them: MemoryMax=2G, CPUQuota=200%, TasksMax=128",
     };
-    let handed_on = "in a unit write Delegate=yes, and start flowjail itself by ExecStart=";
-    let mut hints: Vec<String> = Vec::new();
-    match &host.cgroup {
-        Ok(_) if missing.contains("is not handed on") => hints.push(
+    let surroundings = surroundings.to_owned();
+    let why = match &host.cgroup {
+        Ok(_) if missing.contains("is not handed on") => return vec![
             "hand the controller on: Delegate=cpu io memory pids in the unit (for a user's services in a drop-in of user@.service)".into(),
-        ),
-        Ok(_) | Err(NoCgroup::NotAsked) => {}
-        Err(NoCgroup::Crowded { .. }) if !host.container => {
+        ],
+        Ok(_) | Err(NoCgroup::NotAsked) => return Vec::new(),
+        Err(why) => why,
+    };
+    match why {
+        // Twice the same service, or two starts in one scope.
+        NoCgroup::Crowded { place, .. } if is_leaf(place) => {
+            vec!["start each flowjail in a unit or scope of its own".into()]
+        }
+        NoCgroup::Threaded { .. } => {
+            vec!["start flowjail in a cgroup whose cgroup.type is `domain`".into()]
+        }
+        NoCgroup::NoRoom(_, Errno::EAGAIN) => vec![
+            "raise cgroup.max.depth or cgroup.max.descendants of the cgroups above: flowjail makes two below its own".into(),
+        ],
+        _ if host.container => vec![surroundings],
+        NoCgroup::Crowded { .. } => {
             let user = if host.uid == 0 { "" } else { "--user " };
-            hints.push(format!("give it a cgroup of its own: systemd-run {user}--scope -p Delegate=yes flowjail run ..."));
-            hints.push(handed_on.into());
+            let scope = format!("give it a cgroup of its own: systemd-run {user}--scope -p Delegate=yes flowjail run ...");
+            vec![scope, HANDED_ON.into()]
         }
-        Err(NoCgroup::NotMounted { v1: true }) if !host.container => {
-            hints.push("boot with systemd.unified_cgroup_hierarchy=1".into());
-            hints.push(surroundings.into());
-        }
-        Err(NoCgroup::Denied(..)) if !host.container => hints.push(handed_on.into()),
-        Err(NoCgroup::ReadOnly(_)) if !host.container => {
-            hints.push("in a unit remove ProtectControlGroups=, and write Delegate=yes".into());
-            hints.push(surroundings.into());
-        }
-        Err(_) => hints.push(surroundings.into()),
+        NoCgroup::NotMounted { v1: true } => vec![V2.into(), surroundings],
+        NoCgroup::Denied(..) => vec![HANDED_ON.into()],
+        NoCgroup::ReadOnly(_) => vec![
+            "in a unit remove ProtectControlGroups=, and write Delegate=yes".into(),
+            surroundings,
+        ],
+        _ => vec![surroundings],
     }
-    hints
 }
+
+/// Whether it is one that a flowjail has made.
+fn is_leaf(place: &Path) -> bool {
+    place.ends_with(JAIL_LEAF) || place.ends_with(OWN_LEAF)
+}
+
+/// How a unit hands its cgroup over.
+const HANDED_ON: &str = "in a unit write Delegate=yes, and start flowjail itself by ExecStart=";
+
+/// How a host with systemd has version 2 alone.
+const V2: &str = "boot with systemd.unified_cgroup_hierarchy=1";
 
 impl fmt::Display for NoCgroup {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         match self {
             NoCgroup::NotAsked => out.write_str("no limit is asked for"),
-            NoCgroup::NotMounted { v1: true } => {
-                out.write_str("cgroups here are of version 1 only, which flowjail does not use")
-            }
+            NoCgroup::NotMounted { v1: true } => out.write_str(
+                "cgroup controllers here are of version 1 only, which flowjail does not use",
+            ),
             NoCgroup::NotMounted { v1: false } => out.write_str("no cgroup hierarchy is mounted"),
             NoCgroup::Hidden => out.write_str("its own cgroup is not among those that are mounted"),
             NoCgroup::ReadOnly(place) => {
@@ -83,6 +137,23 @@ impl fmt::Display for NoCgroup {
                 "the cgroup {} was not handed over to this user ({errno:?})",
                 place.display()
             ),
+            NoCgroup::Threaded { place, kind } => write!(
+                out,
+                "the cgroup {} is of the type `{kind}`, which bounds no memory",
+                place.display()
+            ),
+            NoCgroup::NoRoom(place, errno) => write!(
+                out,
+                "no cgroup can be made below {} ({errno:?})",
+                place.display()
+            ),
+            NoCgroup::Crowded { place, pid, name } if is_leaf(place) => {
+                write!(
+                    out,
+                    "another jail is in the cgroup {} ({name}, pid {pid})",
+                    place.display()
+                )
+            }
             NoCgroup::Crowded { place, pid: 0, .. } => write!(
                 out,
                 "the cgroup {} holds processes of others",
