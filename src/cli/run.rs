@@ -149,8 +149,10 @@ pub fn plan_by(
 /// Whoever wants to be told how the service does.
 fn service_manager(host: &Host, plan: &Plan) -> Result<Option<Manager>, Stopped> {
     let stop = |message: String, hint: Option<&str>| Stopped(fail(super::FAILED, message, hint));
-    let found = Manager::find(&host.env, std::process::id())
-        .map_err(|error| stop(error.to_string(), None))?;
+    let found = Manager::find(&host.env, std::process::id()).map_err(|error| {
+        let hint = "a service manager sets it for its own service (sd_notify(3)): elsewhere unset NOTIFY_SOCKET";
+        stop(error.to_string(), Some(hint))
+    })?;
     let unheard = plan.network.iter().filter(|network| network.shared);
     let mut unheard = unheard.flat_map(|network| network.publish.first());
     let loopback = std::net::Ipv4Addr::LOCALHOST.into();
@@ -171,6 +173,7 @@ fn start(
 ) -> Result<supervisor::Outcome, Failure> {
     let watch =
         supervisor::Watch::new().map_err(|errno| Failure::outside("watching signals", errno))?;
+    let served = digest::served(plan, doors.as_ref());
     let launched = launch::launch(plan, doors, secrets)?;
     let now = std::time::Instant::now();
     let service = manager.map(|manager| Service::new(manager, plan.readiness.clone(), now));
@@ -178,6 +181,7 @@ fn start(
         watch,
         sink,
         service,
+        served,
     };
     supervisor::supervise(launched, plan, beside)
 }
@@ -187,7 +191,10 @@ fn explain(failure: &Failure, host: &Host, plan: &Plan) -> u8 {
     let code = fail(
         failure.exit,
         failure,
-        failure.of_secret().or(failure.of_unit()),
+        failure
+            .of_secret()
+            .or(failure.of_unit())
+            .or(failure.of_size()),
     );
     if plan.is_bare() {
         return code;

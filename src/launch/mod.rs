@@ -95,12 +95,22 @@ impl Failure {
             Errno::EILSEQ => Some(
                 "a variable cannot hold a NUL byte: make the secret a file by `as = \"/tmp/NAME\"`",
             ),
-            Errno::ENODATA | Errno::EFBIG => Some("its file was changed meanwhile: start again"),
+            Errno::ENODATA => Some(
+                "its file is empty, or holds a newline and nothing else: write the secret to it",
+            ),
+            Errno::EFBIG => Some("its file was changed meanwhile: start again"),
             Errno::ENOSPC => {
                 Some("the private /tmp is too small: [files] tmp = { size = \"64M\" }")
             }
             _ => None,
         }
+    }
+
+    /// What to do where the program's arguments and variables are too much.
+    pub fn of_size(&self) -> Option<&'static str> {
+        (self.errno == Some(Errno::E2BIG)).then_some(
+            "a variable may have 128 KiB, and all together a quarter of the stack (ulimit -s): make a large secret a file by `as = \"/tmp/NAME\"`",
+        )
     }
 
     /// What to do where a filter around forbids a step that is harmless in a namespace of one's own.

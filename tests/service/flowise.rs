@@ -37,7 +37,7 @@ pub fn trial() -> Trial {
 }
 
 /// Hands descriptor 3 over, as a service manager does (sd_listen_fds(3)).
-const HAND_OVER: &str = "import os, sys\n\
+pub const HAND_OVER: &str = "import os, sys\n\
     os.dup2(int(sys.argv[1]), 3, inheritable=True)\n\
     os.environ.update(LISTEN_FDS='1', LISTEN_FDNAMES='web', LISTEN_PID=str(os.getpid()))\n\
     os.execv(sys.argv[2], sys.argv[2:])\n";

@@ -1,7 +1,9 @@
 //! A small node server in the jail, and the manager beside it.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use crate::manager::Manager;
 type Tested = fn(Who, &'static str) -> Check;
 
 /// Each in both kinds of jail, as root and as a user.
-pub const CHECKS: [(&str, Tested); 10] = [
+pub const CHECKS: [(&str, Tested); 11] = [
     (
         "the manager hears of a start, its readiness, its health and its end",
         a_whole_life,
@@ -51,6 +53,10 @@ pub const CHECKS: [(&str, Tested); 10] = [
         who_is_turned_away,
     ),
     (
+        "nobody is ready by a socket that was handed over before the program listens",
+        a_socket_that_takes_connections_before_the_program,
+    ),
+    (
         "the program hears nothing of its manager",
         nothing_reaches_the_program,
     ),
@@ -77,7 +83,7 @@ impl Stage {
             "extends = [\"node\"]\njail = \"{kind}\"\ncommand = [\"node\", \"{script}\"]\n\
              [files]\nread = [\"{script}\"]\ncwd = \"/\"\n\
              [net]\npublish = [\"127.0.0.1:{port}\"]\n{ready}\n\
-             [env]\npass = [\"READY\"]\n",
+             [env]\npass = [\"READY\", \"LISTEN\"]\n",
             script = script.display(),
         );
         let profile = scratch.file("service.toml", &text).display().to_string();
@@ -268,9 +274,55 @@ fn no_such_manager(who: Who, kind: &'static str) -> Check {
         let told = ended
             .stderr
             .contains(&format!("{wrong} (NOTIFY_SOCKET) cannot be reached"));
-        ensure(ended.code == 125 && told, || format!("{wrong}: {ended:?}"))?;
+        let hint = ended.stderr.contains("elsewhere unset NOTIFY_SOCKET");
+        ensure(ended.code == 125 && told && hint, || {
+            format!("{wrong}: {ended:?}")
+        })?;
     }
     Ok(())
+}
+
+/// It has another address than its line, and takes connections from the start on; the status line has its own.
+fn a_socket_that_takes_connections_before_the_program(who: Who, kind: &'static str) -> Check {
+    let stage = Stage::new(who, kind, "[service]\nready = \"tcp\"");
+    let port = stage.port;
+    let text = std::fs::read_to_string(&stage.profile).map_err(|error| error.to_string())?;
+    let named = format!("{{ address = \"127.0.0.1:{port}\", to = {port}, socket = \"web\" }}");
+    let text = text.replace(&format!("\"127.0.0.1:{port}\""), &named);
+    stage.scratch.file("service.toml", &text);
+    let mut manager = Manager::at_a_path(&stage.scratch);
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    let at = listener.local_addr().map_err(|error| error.to_string())?;
+    let passed = nix::unistd::dup(&listener).map_err(|errno| errno.to_string())?;
+    let mut command = who.command(Path::new("/usr/bin/python3"));
+    command.args([
+        "-c",
+        crate::flowise::HAND_OVER,
+        &passed.as_raw_fd().to_string(),
+    ]);
+    command
+        .arg(jail::binary())
+        .args(["run", "--profile", &stage.profile]);
+    command
+        .env("NOTIFY_SOCKET", &manager.address)
+        .env("LISTEN", "later");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut jail = Jail::start(&stage.scratch, "service", command);
+    let (stdin, stdout) = (jail.child.stdin.take(), jail.child.stdout.take());
+    let (mut stdin, stdout) = stdin.zip(stdout).ok_or("no pipes")?;
+    let mut line = String::new();
+    let read = BufReader::new(stdout).read_line(&mut line);
+    ensure(read.is_ok() && line == "up\n", || jail.stderr())?;
+    manager.await_line(0, "STATUS=starting: waits for a connection to its port")?;
+    let early = manager
+        .heard()
+        .iter()
+        .any(|(text, _)| text.contains("READY=1"));
+    ensure(!early, || "ready before it listened".into())?;
+    stdin.write_all(b"x").map_err(|error| error.to_string())?;
+    manager.await_line(0, "READY=1")?;
+    manager.await_line(0, &format!("STATUS=ready; serves http://{at};"))?;
+    ends_well(jail)
 }
 
 fn nothing_reaches_the_program(who: Who, kind: &'static str) -> Check {
