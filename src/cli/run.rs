@@ -153,10 +153,21 @@ fn service_manager(host: &Host, plan: &Plan) -> Result<Option<Manager>, Stopped>
         let hint = "a service manager sets it for its own service (sd_notify(3)): elsewhere unset NOTIFY_SOCKET";
         stop(error.to_string(), Some(hint))
     })?;
-    let unheard = plan.network.iter().filter(|network| network.shared);
-    let mut unheard = unheard.flat_map(|network| network.publish.first());
-    let loopback = std::net::Ipv4Addr::LOCALHOST.into();
-    if found.is_some() && plan.readiness.is_asked() && unheard.any(|line| !line.admits(loopback)) {
+    if found.is_none() || !plan.readiness.is_asked() {
+        return Ok(found);
+    }
+    let network = plan.network.as_ref();
+    let Some((network, line)) =
+        network.and_then(|network| Some((network, network.publish.first()?)))
+    else {
+        let message = format!(
+            "[service] ready: {}: nothing is published by which the program could be asked",
+            plan.readiness
+        );
+        let hint = "write publish = [\"ADDR:PORT\"] under [net], or ready = \"none\"";
+        return Err(stop(message, Some(hint)));
+    };
+    if network.shared && !line.admits(std::net::Ipv4Addr::LOCALHOST.into()) {
         let message = "[service] ready: in the bare jail the program is asked from 127.0.0.1, which allow_from turns away";
         let hint = "add \"127.0.0.1\" to allow_from, or write ready = \"none\"";
         return Err(stop(message.into(), Some(hint)));

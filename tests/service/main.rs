@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod flowise;
+mod handed;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod manager;

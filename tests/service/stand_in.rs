@@ -1,9 +1,7 @@
 //! A small node server in the jail, and the manager beside it.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -18,7 +16,7 @@ use crate::manager::Manager;
 type Tested = fn(Who, &'static str) -> Check;
 
 /// Each in both kinds of jail, as root and as a user.
-pub const CHECKS: [(&str, Tested); 11] = [
+pub const CHECKS: [(&str, Tested); 12] = [
     (
         "the manager hears of a start, its readiness, its health and its end",
         a_whole_life,
@@ -54,7 +52,11 @@ pub const CHECKS: [(&str, Tested); 11] = [
     ),
     (
         "nobody is ready by a socket that was handed over before the program listens",
-        a_socket_that_takes_connections_before_the_program,
+        crate::handed::a_socket_that_takes_connections_before_the_program,
+    ),
+    (
+        "a program that is to be asked and cannot be is an error",
+        nothing_is_published,
     ),
     (
         "the program hears nothing of its manager",
@@ -65,15 +67,16 @@ pub const CHECKS: [(&str, Tested); 11] = [
 const LONG: Duration = Duration::from_secs(60);
 
 /// One jail, its port, and its files.
-struct Stage {
-    scratch: Scratch,
+pub struct Stage {
+    pub scratch: Scratch,
     who: Who,
-    port: u16,
-    profile: String,
+    pub port: u16,
+    pub profile: String,
 }
 
 impl Stage {
-    fn new(who: Who, kind: &str, ready: &str) -> Stage {
+    /// The profile's `ready` lines are the test's.
+    pub fn new(who: Who, kind: &str, ready: &str) -> Stage {
         let scratch = Scratch::new();
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let port = listener.local_addr().expect("an address").port();
@@ -142,7 +145,8 @@ fn ask(port: u16, path: &str) -> std::io::Result<String> {
 
 const PING: &str = "[service]\nready = \"/api/v1/ping\"";
 
-fn ends_well(mut jail: Jail) -> Check {
+/// Told to end it does.
+pub fn ends_well(mut jail: Jail) -> Check {
     jail.signal(Signal::SIGTERM);
     let ended = jail.end(LONG)?;
     ensure(ended.code == 0, || format!("{ended:?}"))
@@ -282,47 +286,27 @@ fn no_such_manager(who: Who, kind: &'static str) -> Check {
     Ok(())
 }
 
-/// It has another address than its line, and takes connections from the start on; the status line has its own.
-fn a_socket_that_takes_connections_before_the_program(who: Who, kind: &'static str) -> Check {
-    let stage = Stage::new(who, kind, "[service]\nready = \"tcp\"");
-    let port = stage.port;
+/// Not ready at once, as if nobody were to ask. Without a manager nobody asks anyway.
+fn nothing_is_published(who: Who, kind: &'static str) -> Check {
+    let stage = Stage::new(who, kind, PING);
     let text = std::fs::read_to_string(&stage.profile).map_err(|error| error.to_string())?;
-    let named = format!("{{ address = \"127.0.0.1:{port}\", to = {port}, socket = \"web\" }}");
-    let text = text.replace(&format!("\"127.0.0.1:{port}\""), &named);
+    let published = format!("publish = [\"127.0.0.1:{}\"]", stage.port);
+    let text = text.replace(&published, "enabled = true");
+    let text = text.replace(
+        "command = [\"node\", ",
+        "command = [\"node\", \"--check\", ",
+    );
     stage.scratch.file("service.toml", &text);
-    let mut manager = Manager::at_a_path(&stage.scratch);
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    let at = listener.local_addr().map_err(|error| error.to_string())?;
-    let passed = nix::unistd::dup(&listener).map_err(|errno| errno.to_string())?;
-    let mut command = who.command(Path::new("/usr/bin/python3"));
-    command.args([
-        "-c",
-        crate::flowise::HAND_OVER,
-        &passed.as_raw_fd().to_string(),
-    ]);
-    command
-        .arg(jail::binary())
-        .args(["run", "--profile", &stage.profile]);
-    command
-        .env("NOTIFY_SOCKET", &manager.address)
-        .env("LISTEN", "later");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut jail = Jail::start(&stage.scratch, "service", command);
-    let (stdin, stdout) = (jail.child.stdin.take(), jail.child.stdout.take());
-    let (mut stdin, stdout) = stdin.zip(stdout).ok_or("no pipes")?;
-    let mut line = String::new();
-    let read = BufReader::new(stdout).read_line(&mut line);
-    ensure(read.is_ok() && line == "up\n", || jail.stderr())?;
-    manager.await_line(0, "STATUS=starting: waits for a connection to its port")?;
-    let early = manager
-        .heard()
-        .iter()
-        .any(|(text, _)| text.contains("READY=1"));
-    ensure(!early, || "ready before it listened".into())?;
-    stdin.write_all(b"x").map_err(|error| error.to_string())?;
-    manager.await_line(0, "READY=1")?;
-    manager.await_line(0, &format!("STATUS=ready; serves http://{at};"))?;
-    ends_well(jail)
+    let manager = Manager::at_a_path(&stage.scratch);
+    let ended = stage
+        .start(&[("NOTIFY_SOCKET", &manager.address)])
+        .end(LONG)?;
+    let told = "error: [service] ready: GET /api/v1/ping: nothing is published";
+    ensure(ended.code == 125 && ended.stderr.contains(told), || {
+        format!("{ended:?}")
+    })?;
+    let ended = stage.start(&[]).end(LONG)?;
+    ensure(ended.code == 0, || format!("{ended:?}"))
 }
 
 fn nothing_reaches_the_program(who: Who, kind: &'static str) -> Check {
