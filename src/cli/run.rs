@@ -6,6 +6,7 @@ use clap::Args;
 use super::terminal::{Terminal, fail, say};
 use super::{descriptors, digest, secrets};
 use crate::events::Sink;
+use crate::events::phrase::tame;
 use crate::gateway::Doors;
 use crate::host::{self, Host, Request};
 use crate::launch::{self, Failure, SecretFd};
@@ -151,7 +152,7 @@ fn service_manager(host: &Host, plan: &Plan) -> Result<Option<Manager>, Stopped>
     let stop = |message: String, hint: Option<&str>| Stopped(fail(super::FAILED, message, hint));
     let found = Manager::find(&host.env, std::process::id()).map_err(|error| {
         let hint = "a service manager sets it for its own service (sd_notify(3)): elsewhere unset NOTIFY_SOCKET";
-        stop(error.to_string(), Some(hint))
+        stop(tame(&error.to_string()), Some(hint))
     })?;
     if found.is_none() || !plan.readiness.is_asked() {
         return Ok(found);
