@@ -62,7 +62,7 @@ const HIDDEN: [Test; 3] = [
         hidden::a_file_that_is_replaced_all_the_time_is_read_or_refused,
     ),
 ];
-const REFUSED: [Test; 4] = [
+const REFUSED: [Test; 5] = [
     (
         "an unfit file is refused with what mends it",
         refused::an_unfit_file_is_refused_with_what_mends_it,
@@ -78,6 +78,10 @@ const REFUSED: [Test; 4] = [
     (
         "a newline and nothing else is no secret",
         refused::a_newline_and_nothing_else_is_no_secret,
+    ),
+    (
+        "more than an environment holds is said",
+        refused::more_than_an_environment_holds_is_said,
     ),
 ];
 /// Of the jail with a `/tmp` of its own.

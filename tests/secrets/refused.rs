@@ -184,6 +184,25 @@ pub fn a_newline_and_nothing_else_is_no_secret(kind: Kind, who: Who) -> Check {
     reads(&stage)
 }
 
+/// Six megabytes are the most that execve(2) takes, whatever the stack's limit is.
+pub fn more_than_an_environment_holds_is_said(kind: Kind, who: Who) -> Check {
+    let vault = Vault::new(who);
+    let path = vault.file("db", vec![b'x'; 1 << 16]);
+    let lines = |count: usize| {
+        let one = |number| format!("DB{number} = {{ file = {path:?} }}\n");
+        "[secrets]\n".to_owned() + &(0..count).map(one).collect::<String>()
+    };
+    for (count, code) in [(110, 126), (10, 0)] {
+        let stage = kind.stage(who, &lines(count))?;
+        let (ended, _) = stage.finish("many", stage.command(&[], &["exit", "0"]))?;
+        let hinted = ended.stderr.contains("hint: a variable may have 128 KiB");
+        ensure(ended.code == code && hinted == (code != 0), || {
+            format!("{count}: {ended:?}")
+        })?;
+    }
+    Ok(())
+}
+
 /// What is bound there from the host, or leads out by a link, would keep it.
 pub fn a_place_of_the_host_takes_no_secret(kind: Kind, who: Who) -> Check {
     let vault = Vault::new(who);
