@@ -54,7 +54,8 @@ pub fn settle(
             false => {
                 let message =
                     "sockets were handed over (LISTEN_FDS) to a jail without a network of its own";
-                Err(Stopped(fail(super::FAILED, message, None)))
+                let hint = "write publish = [\"ADDR:PORT\"] under [net], as ListenStream= has it";
+                Err(Stopped(fail(super::FAILED, message, Some(hint))))
             }
         };
     };

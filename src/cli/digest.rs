@@ -58,7 +58,7 @@ pub fn start(plan: &Plan, doors: Option<&Doors>) -> String {
 }
 
 /// What is really listened on: a socket that was handed over has an address of its own.
-fn served(plan: &Plan, doors: Option<&Doors>) -> Vec<SocketAddr> {
+pub fn served(plan: &Plan, doors: Option<&Doors>) -> Vec<SocketAddr> {
     match doors {
         None if plan.no_network => Vec::new(),
         None => plan.publish.clone(),

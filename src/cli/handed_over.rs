@@ -64,7 +64,7 @@ fn names(count: Option<&str>, names: Option<&str>) -> Result<Vec<Option<String>>
         ));
     }
     let given = |name: &&str| !name.is_empty() && *name != UNNAMED_SOCKET;
-    let own = |name: &str| Some(name).filter(given).map(str::to_owned);
+    let own = |name: &str| Some(name).filter(given).map(tame);
     Ok(all.into_iter().map(own).collect())
 }
 
@@ -82,6 +82,7 @@ mod tests {
         assert_eq!(read("1", Some("")), [None]);
         assert_eq!(read("2", Some("web:unknown")), [some("web"), None]);
         assert_eq!(read("3", Some("a::a")), [some("a"), None, some("a")]);
+        assert_eq!(read("1", Some("a\u{1b}[2J")), [some("a\\u{1b}[2J")]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use clap::Args;
 use super::terminal::{Terminal, fail, say};
 use super::{descriptors, digest, secrets};
 use crate::events::Sink;
+use crate::events::phrase::tame;
 use crate::gateway::Doors;
 use crate::host::{self, Host, Request};
 use crate::launch::{self, Failure, SecretFd};
@@ -149,12 +150,25 @@ pub fn plan_by(
 /// Whoever wants to be told how the service does.
 fn service_manager(host: &Host, plan: &Plan) -> Result<Option<Manager>, Stopped> {
     let stop = |message: String, hint: Option<&str>| Stopped(fail(super::FAILED, message, hint));
-    let found = Manager::find(&host.env, std::process::id())
-        .map_err(|error| stop(error.to_string(), None))?;
-    let unheard = plan.network.iter().filter(|network| network.shared);
-    let mut unheard = unheard.flat_map(|network| network.publish.first());
-    let loopback = std::net::Ipv4Addr::LOCALHOST.into();
-    if found.is_some() && plan.readiness.is_asked() && unheard.any(|line| !line.admits(loopback)) {
+    let found = Manager::find(&host.env, std::process::id()).map_err(|error| {
+        let hint = "a service manager sets it for its own service (sd_notify(3)): elsewhere unset NOTIFY_SOCKET";
+        stop(tame(&error.to_string()), Some(hint))
+    })?;
+    if found.is_none() || !plan.readiness.is_asked() {
+        return Ok(found);
+    }
+    let network = plan.network.as_ref();
+    let Some((network, line)) =
+        network.and_then(|network| Some((network, network.publish.first()?)))
+    else {
+        let message = format!(
+            "[service] ready: {}: nothing is published by which the program could be asked",
+            plan.readiness
+        );
+        let hint = "write publish = [\"ADDR:PORT\"] under [net], or ready = \"none\"";
+        return Err(stop(message, Some(hint)));
+    };
+    if network.shared && !line.admits(std::net::Ipv4Addr::LOCALHOST.into()) {
         let message = "[service] ready: in the bare jail the program is asked from 127.0.0.1, which allow_from turns away";
         let hint = "add \"127.0.0.1\" to allow_from, or write ready = \"none\"";
         return Err(stop(message.into(), Some(hint)));
@@ -171,6 +185,7 @@ fn start(
 ) -> Result<supervisor::Outcome, Failure> {
     let watch =
         supervisor::Watch::new().map_err(|errno| Failure::outside("watching signals", errno))?;
+    let served = digest::served(plan, doors.as_ref());
     let launched = launch::launch(plan, doors, secrets)?;
     let now = std::time::Instant::now();
     let service = manager.map(|manager| Service::new(manager, plan.readiness.clone(), now));
@@ -178,14 +193,14 @@ fn start(
         watch,
         sink,
         service,
+        served,
     };
     supervisor::supervise(launched, plan, beside)
 }
 
 /// A failed launch; where no namespaced jail can be had at all, that is a refusal with its usual causes.
 fn explain(failure: &Failure, host: &Host, plan: &Plan) -> u8 {
-    let hint = failure.of_secret().or(failure.of_unit());
-    let code = fail(failure.exit, failure, hint.or(failure.of_limits()));
+    let code = fail(failure.exit, failure, failure.hint());
     if plan.is_bare() {
         return code;
     }

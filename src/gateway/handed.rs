@@ -29,7 +29,7 @@ pub fn take(lines: &mut Vec<PublishLine>, passed: Vec<Passed>) -> Result<Vec<Doo
         let (listener, address) = adopt(socket, name.as_deref())?;
         let name = name.as_deref();
         let Some(index) = position(lines, name, address, only) else {
-            return Err(stranger(name, address, &names));
+            return Err(stranger(name, address, &names, &doors));
         };
         let line = PublishLine {
             address,
@@ -66,8 +66,20 @@ fn position(
     named.or_else(|| lines.iter().position(by_address))
 }
 
-fn stranger(name: Option<&str>, address: SocketAddr, taken: &[String]) -> DoorError {
+fn stranger(
+    name: Option<&str>,
+    address: SocketAddr,
+    taken: &[String],
+    doors: &[Door],
+) -> DoorError {
     let what = shown(name, &format!(" for {address}"));
+    if doors.iter().any(|door| door.line.address == address) {
+        return DoorError {
+            what,
+            why: Error::other("another of this address has come before"),
+            hint: Some("write each address in one ListenStream= of one .socket unit".into()),
+        };
+    }
     if let Some(name) = name.filter(|name| taken.iter().any(|other| other == name)) {
         return DoorError {
             what,

@@ -71,9 +71,13 @@ async fn reach(gateway: &Gateway) -> Option<TcpStream> {
     TcpStream::connect(at).await.ok()
 }
 
-/// Whether a status line says 2xx.
+/// Whether the first line of an answer says 2xx. Some servers give no reason, and no blank in its place.
 fn is_fine(answer: &[u8]) -> bool {
-    let mut words = answer.split(|byte| *byte == b' ');
+    let line = answer
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ');
     let version = words
         .next()
         .is_some_and(|word| word.starts_with(b"HTTP/1."));
@@ -92,6 +96,8 @@ mod tests {
             "HTTP/1.1 200 OK\r\n",
             "HTTP/1.0 204 \r\n",
             "HTTP/1.1 200\r\n",
+            "HTTP/1.1 200\r\nX: y\r\n\r\n",
+            "HTTP/1.1 200\nX: y\n\n",
         ] {
             assert!(is_fine(fine.as_bytes()), "{fine}");
         }
@@ -103,6 +109,7 @@ mod tests {
             "HTTP/2 200",
             "200 OK",
             "HTTP/1.1  200",
+            "HTTP/1.1\r\nX: 200 ",
         ] {
             assert!(!is_fine(wrong.as_bytes()), "{wrong}");
         }

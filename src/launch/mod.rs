@@ -91,14 +91,25 @@ impl Failure {
         self.errno.filter(|_| made)
     }
 
+    /// What to do about it, where that can be said.
+    pub fn hint(&self) -> Option<&'static str> {
+        self.of_secret()
+            .or(self.of_unit())
+            .or(self.of_limits())
+            .or(self.of_size())
+    }
+
     /// What to do where a secret could not be read: it was fit by its file, and is not by what is in it.
-    pub fn of_secret(&self) -> Option<&'static str> {
+    fn of_secret(&self) -> Option<&'static str> {
         let secret = self.runner == Some(Runner::Workload) && self.what.contains(" the secret ");
         match self.errno.filter(|_| secret)? {
             Errno::EILSEQ => Some(
                 "a variable cannot hold a NUL byte: make the secret a file by `as = \"/tmp/NAME\"`",
             ),
-            Errno::ENODATA | Errno::EFBIG => Some("its file was changed meanwhile: start again"),
+            Errno::ENODATA => Some(
+                "its file is empty, or holds a newline and nothing else: write the secret to it",
+            ),
+            Errno::EFBIG => Some("its file was changed meanwhile: start again"),
             Errno::ENOSPC => {
                 Some("the private /tmp is too small: [files] tmp = { size = \"64M\" }")
             }
@@ -107,7 +118,7 @@ impl Failure {
     }
 
     /// What to do where the jail's own limits leave no room for the launch, or another jail has taken its place.
-    pub fn of_limits(&self) -> Option<&'static str> {
+    fn of_limits(&self) -> Option<&'static str> {
         let first = [Step::OwnLeaf, Step::Controllers, Step::JailLeaf];
         let first = first.map(|step| step.to_string()).contains(&self.what);
         match self.short {
@@ -129,8 +140,15 @@ impl Failure {
         }
     }
 
+    /// What to do where the program's arguments and variables are too much.
+    fn of_size(&self) -> Option<&'static str> {
+        (self.errno == Some(Errno::E2BIG)).then_some(
+            "a variable may have 128 KiB, and all together a quarter of the stack (ulimit -s): make a large secret a file by `as = \"/tmp/NAME\"`",
+        )
+    }
+
     /// What to do where a filter around forbids a step that is harmless in a namespace of one's own.
-    pub fn of_unit(&self) -> Option<&'static str> {
+    fn of_unit(&self) -> Option<&'static str> {
         let named = self.what == Step::HostName.to_string() && self.errno == Some(Errno::EPERM);
         named.then_some("in a unit remove ProtectHostname=: the jail has a host name of its own")
     }

@@ -50,7 +50,7 @@ impl Variables {
     /// Reads a secret, and closes its file: what it becomes is a variable, or a file that only the program's user reads.
     ///
     /// # Errors
-    /// ENODATA: it is empty by now. EFBIG: it has more than [`MAX_SECRET`] bytes by now. EILSEQ: a variable with a NUL byte.
+    /// ENODATA: it is empty by now, or no more than a newline. EFBIG: it has more than [`MAX_SECRET`] bytes by now. EILSEQ: a variable with a NUL byte.
     pub fn read(
         &mut self,
         shared: &[SharedFd],
@@ -71,6 +71,9 @@ impl Variables {
     /// The newline with which a line ends is none of the secret's.
     fn add(&mut self, name: &str, value: &[u8]) -> Result<(), Errno> {
         let value = value.strip_suffix(b"\n").unwrap_or(value);
+        if value.is_empty() {
+            return Err(Errno::ENODATA);
+        }
         let pair = [name.as_bytes(), b"=", value].concat();
         self.0.push(CString::new(pair).map_err(|_| Errno::EILSEQ)?);
         Ok(())

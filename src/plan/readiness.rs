@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::NetworkPlan;
 use crate::profile::{Probe, Profile, START_LIMIT};
 
 /// What a service manager is told about the start.
@@ -18,12 +17,10 @@ pub struct Readiness {
     pub limit: Duration,
 }
 
-/// Without a gateway, or without anything that is served, there is nothing to ask.
-pub fn resolve(profile: &Profile, network: Option<&NetworkPlan>) -> Readiness {
-    let said = profile.service.ready.clone().unwrap_or(Probe::None);
-    let serves = network.is_some_and(|network| !network.publish.is_empty());
+/// As the profile has it.
+pub fn resolve(profile: &Profile) -> Readiness {
     Readiness {
-        probe: if serves { said } else { Probe::None },
+        probe: profile.service.ready.clone().unwrap_or(Probe::None),
         limit: profile.service.start_limit.unwrap_or(START_LIMIT),
     }
 }

@@ -63,7 +63,7 @@ pub fn resolve(profile: &Profile, host: &Host, name: &str) -> Result<Plan, Refus
             .iter()
             .map(|entry| entry.value.address)
             .collect(),
-        readiness: readiness::resolve(profile, network.as_ref()),
+        readiness: readiness::resolve(profile),
         network,
         no_network: !profile.net.enabled,
         makes: resolved.makes.clone(),

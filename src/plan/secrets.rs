@@ -49,6 +49,8 @@ pub struct SecretFile {
 pub struct Starter {
     /// The user who starts the jail.
     pub uid: u32,
+    /// Their group.
+    pub gid: u32,
     /// Whether a container holds flowjail itself.
     pub container: bool,
 }
@@ -58,6 +60,7 @@ impl Starter {
     pub fn of(host: &Host) -> Starter {
         Starter {
             uid: host.uid,
+            gid: host.gid,
             container: host.container,
         }
     }
@@ -108,8 +111,9 @@ pub fn refusals(plan: &Plan, host: &Host) -> Vec<Refusal> {
             ));
             continue;
         }
+        all.extend(bound_over(line, plan));
         let Some(source) = &line.source else {
-            all.extend((!line.optional).then(|| line.without_source()));
+            all.extend((!line.optional).then(|| line.without_source(host)));
             continue;
         };
         let fact = host.paths.get(source);
@@ -122,6 +126,20 @@ pub fn refusals(plan: &Plan, host: &Host) -> Vec<Refusal> {
         }));
     }
     all
+}
+
+/// What the jail sees of the host below its private `/tmp` is no place for a secret: it would stay there.
+fn bound_over(line: &SecretLine, plan: &Plan) -> Option<Refusal> {
+    let at = line.at.as_deref()?;
+    let leads_out = |mount: &&Mount| matches!(mount, Mount::Bind(_) | Mount::Link { .. });
+    let below = plan.mounts.iter().filter(leads_out).map(Mount::at);
+    let mut below = below.filter(|other| other.starts_with("/tmp"));
+    let other = below.find(|other| at.starts_with(other) || other.starts_with(at))?;
+    Some(line.refuse(
+        "a place of its own in the private /tmp",
+        format!("{} is the host's, by [files]", other.display()),
+        format!("choose another `as` in {}", line.origin),
+    ))
 }
 
 /// Secrets that the program could read where they lie, too.
@@ -158,11 +176,14 @@ impl SecretLine {
         }
     }
 
-    fn without_source(&self) -> Refusal {
+    fn without_source(&self, host: &Host) -> Refusal {
         match &self.credential {
             Some(name) => self.refuse(
                 &format!("the credential `{name}`"),
-                format!("{CREDENTIALS} is not set: this is no unit with credentials"),
+                match host.env.contains_key(CREDENTIALS) {
+                    true => format!("{CREDENTIALS} is no absolute path: no unit has set it"),
+                    false => format!("{CREDENTIALS} is not set: this is no unit with credentials"),
+                },
                 load_credential(name),
             ),
             None => self.refuse(
@@ -173,15 +194,23 @@ impl SecretLine {
         }
     }
 
-    fn missing(&self, errno: Errno, uid: u32) -> Refusal {
+    fn missing(&self, errno: Errno, fact: &PathFact, starter: Starter) -> Refusal {
         let shown = self.shown();
+        let Starter { uid, gid, .. } = starter;
         if errno == Errno::EACCES || errno == Errno::EPERM {
             let found = format!("{shown} may not be read by uid {uid} ({errno:?})");
-            return self.refuse(
-                "a file that can be read",
-                found,
-                format!("chown {uid} {shown}"),
-            );
+            let mut closed = fact
+                .closed
+                .iter()
+                .filter(|above| !above.lets_pass(uid, gid));
+            let hint = match closed.next() {
+                Some(above) => format!(
+                    "{} is closed to uid {uid}: move the file to a directory that is not, as /etc/flowjail",
+                    above.at.display()
+                ),
+                None => format!("chown {uid} {shown}"),
+            };
+            return self.refuse("a file that can be read", found, hint);
         }
         if errno == Errno::ESTALE {
             let found = format!("{shown} changes all the time");
@@ -235,7 +264,7 @@ pub fn refuse_secret(
     let shown = line.shown();
     let kind = match fact.kind {
         PathKind::Missing(_) if line.optional && is_absent(fact.kind) => return None,
-        PathKind::Missing(errno) => return Some(line.missing(errno, starter.uid)),
+        PathKind::Missing(errno) => return Some(line.missing(errno, fact, starter)),
         PathKind::Directory => "a directory",
         PathKind::Special => "a device, a socket or a FIFO",
         PathKind::File => "",

@@ -11,14 +11,17 @@ use crate::profile::{Part, Profile, Secret, SecretSource, Sourced, Template};
 
 const HOST: Starter = Starter {
     uid: 1000,
+    gid: 1000,
     container: false,
 };
 const ROOT: Starter = Starter {
     uid: 0,
+    gid: 0,
     container: false,
 };
 const CONTAINER: Starter = Starter {
     uid: 1000,
+    gid: 1000,
     container: true,
 };
 

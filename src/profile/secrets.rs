@@ -43,10 +43,10 @@ pub fn secrets(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
         if report.is_full() {
             return;
         }
-        if !matches!(node.value.kind, Kind::Table(_)) {
-            let message = format!("is {}, not a table", node.value.kind.name());
-            let hint = "a profile holds no secret: name where it lies, as in { file = \"/run/secrets/db\" }";
-            report.hinted(&node.place(), message, hint);
+        if let Err((message, hint)) = names_a_source(&node) {
+            // The line itself is not shown: what stands there may be the secret, and this goes to the journal.
+            let at = format!("line {}: secrets.{}", key.line(), name.escape_debug());
+            report.whole(&key.source, format!("{at} {message}"), Some(hint.into()));
             continue;
         }
         let fields = node.table(&KEYS, report);
@@ -55,7 +55,7 @@ pub fn secrets(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
             Some(_) => report.keep(&key, file_name(name)),
             None => report.keep(&key, variable(name)),
         };
-        let source = source(&node, &fields, report);
+        let source = source(&fields, report);
         let optional = fields.get("optional").and_then(|node| node.truth(report));
         let why = fields.why(report);
         if at.is_none() {
@@ -75,6 +75,27 @@ pub fn secrets(node: &Node<'_>, out: &mut Fragment, report: &mut Report) {
             why,
         };
         out.secrets.insert(name.to_owned(), item);
+    }
+}
+
+/// Where it does not, what is wrong and what to write.
+fn names_a_source(node: &Node<'_>) -> Result<(), (String, &'static str)> {
+    let Kind::Table(entries) = &node.value.kind else {
+        let hint =
+            "a profile holds no secret: name where it lies, as in { file = \"/run/secrets/db\" }";
+        return Err((format!("is {}, not a table", node.value.kind.name()), hint));
+    };
+    let sources = ["credential", "file"];
+    match entries
+        .iter()
+        .any(|entry| sources.contains(&entry.key.as_str()))
+    {
+        true => Ok(()),
+        false => {
+            let hint =
+                "name its source: credential = \"...\" of the unit, or file = \"/run/secrets/...\"";
+            Err(("has neither `credential` nor `file`".into(), hint))
+        }
     }
 }
 
@@ -121,7 +142,7 @@ fn refuse_clash(name: &str, key: &Place, out: &Fragment, report: &mut Report) {
     }
 }
 
-fn source(node: &Node<'_>, fields: &Fields<'_>, report: &mut Report) -> Option<SecretSource> {
+fn source(fields: &Fields<'_>, report: &mut Report) -> Option<SecretSource> {
     match (fields.get("credential"), fields.get("file")) {
         (Some(credential), None) => {
             let name = credential.text(report)?;
@@ -142,12 +163,7 @@ fn source(node: &Node<'_>, fields: &Fields<'_>, report: &mut Report) -> Option<S
             );
             None
         }
-        (None, None) => {
-            let hint =
-                "name its source: credential = \"...\" of the unit, or file = \"/run/secrets/...\"";
-            report.hinted(&node.place(), "has neither `credential` nor `file`", hint);
-            None
-        }
+        (None, None) => None,
     }
 }
 

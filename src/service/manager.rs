@@ -9,6 +9,8 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 /// A service manager that wants to be told. One datagram holds one or more lines `NAME=value`.
 #[derive(Debug)]
 pub struct Manager {
@@ -45,13 +47,16 @@ impl Manager {
     /// One of a test's own.
     #[cfg(test)]
     pub fn over(socket: UnixDatagram, watchdog: Option<Duration>) -> Manager {
+        socket.set_nonblocking(true).unwrap();
         Manager { socket, watchdog }
     }
 
-    /// Says lines. A manager that does not listen at once is not waited for.
-    pub fn say(&self, lines: &str) {
+    /// Says lines; whether it has room for them. A manager that is behind is not waited for, and one that is gone has
+    /// all the room in the world.
+    pub fn say(&self, lines: &str) -> bool {
         // By write(2), which the supervisor's filter knows.
-        let _ = nix::unistd::write(&self.socket, lines.as_bytes());
+        let said = nix::unistd::write(&self.socket, lines.as_bytes());
+        !matches!(said, Err(Errno::EAGAIN | Errno::ENOBUFS))
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Service {
     next: Instant,
     /// When the manager is asked for patience next.
     extend: Instant,
+    /// What it must hear, and had no room for.
+    owed: Option<&'static str>,
     /// The last line that was said, and when.
     status: (String, Instant),
 }
@@ -50,6 +52,8 @@ const EXTENSION: Duration = Duration::from_secs(60);
 const EXTEND_EVERY: Duration = Duration::from_secs(15);
 /// The status line is renewed no more often than this.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
+/// How many characters of it are said: a manager drops what is longer than a page.
+const MAX_STATUS: usize = 1000;
 
 impl Service {
     /// A program that is about to start.
@@ -62,6 +66,7 @@ impl Service {
             asked: false,
             next: now,
             extend: now,
+            owed: None,
             status: (String::new(), now),
         }
     }
@@ -79,24 +84,29 @@ impl Service {
 
     /// How long nothing is to be done.
     pub fn time_left(&self, now: Instant) -> Option<Duration> {
+        let again = self.owed.map(|_| BETWEEN);
         if self.state == State::Stopping {
-            return None;
+            return again;
         }
         let extend = (self.state == State::Starting && !self.is_late(now)).then_some(self.extend);
         let asks = !self.asked && self.asks();
         let next = extend.into_iter().chain(asks.then_some(self.next)).min();
-        next.map(|next| next.saturating_duration_since(now))
+        let next = next.map(|next| next.saturating_duration_since(now));
+        next.into_iter().chain(again).min()
     }
 
     /// Asks the manager for patience where that is due; says whether the program is to be asked now.
     pub fn tick(&mut self, now: Instant) -> bool {
+        if let Some(lines) = self.owed {
+            self.insist(lines);
+        }
         if self.state == State::Stopping {
             return false;
         }
         if self.state == State::Starting && now >= self.extend && !self.is_late(now) {
             let patience = EXTENSION.as_micros();
-            self.manager.say(&format!("EXTEND_TIMEOUT_USEC={patience}"));
-            self.extend = now + EXTEND_EVERY;
+            let said = self.manager.say(&format!("EXTEND_TIMEOUT_USEC={patience}"));
+            self.extend = now + if said { EXTEND_EVERY } else { BETWEEN };
         }
         let due = self.asks() && !self.asked && now >= self.next;
         if due && !self.readiness.is_asked() {
@@ -118,7 +128,7 @@ impl Service {
         self.next = now + between;
         match (self.state, well) {
             (State::Starting, true) => return self.become_ready(now),
-            (State::Ready | State::Unwell, true) => self.manager.say("WATCHDOG=1"),
+            (State::Ready | State::Unwell, true) => _ = self.manager.say("WATCHDOG=1"),
             _ => {}
         }
         let since = now.saturating_duration_since(self.started);
@@ -141,7 +151,7 @@ impl Service {
         self.state = State::Ready;
         // Its status line is due at once.
         self.status.0.clear();
-        self.manager.say("READY=1");
+        self.insist("READY=1");
         self.next = now
             + self
                 .manager
@@ -154,7 +164,7 @@ impl Service {
     pub fn stopping(&mut self) {
         if self.state != State::Stopping {
             self.state = State::Stopping;
-            self.manager.say("STOPPING=1\nSTATUS=stopping");
+            self.insist("STOPPING=1\nSTATUS=stopping");
         }
     }
 
@@ -172,9 +182,15 @@ impl Service {
     }
 
     fn say_status(&mut self, text: &str, now: Instant) {
-        let line: String = text.chars().filter(|c| !c.is_control()).collect();
-        self.manager.say(&format!("STATUS={line}"));
-        self.status = (text.to_owned(), now);
+        let line = text.chars().filter(|c| !c.is_control());
+        let line: String = line.take(MAX_STATUS).collect();
+        let said = self.manager.say(&format!("STATUS={line}"));
+        self.status = (if said { text.to_owned() } else { String::new() }, now);
+    }
+
+    /// Says what must not be lost: where the manager is behind, again and again.
+    fn insist(&mut self, lines: &'static str) {
+        self.owed = (!self.manager.say(lines)).then_some(lines);
     }
 
     /// Until it is ready, and after that for the watchdog.
@@ -271,6 +287,41 @@ mod tests {
         assert!(!heard(&manager).iter().any(|line| line == "WATCHDOG=1"));
         assert_eq!(service.answered(true, now), Wish::Well(Duration::ZERO));
         assert!(heard(&manager).iter().any(|line| line == "WATCHDOG=1"));
+    }
+
+    #[test]
+    fn what_a_manager_that_is_behind_must_hear_is_said_again() {
+        let now = Instant::now();
+        let (mut service, manager) = service(Probe::Tcp, None, now);
+        while service.manager.say("X=1") {}
+        assert!(service.tick(now));
+        assert!(matches!(service.answered(true, now), Wish::Ready(_)));
+        service.show(|| "ready; serves".into(), now);
+        assert!(service.time_left(now).is_some(), "it comes back to it");
+        let first = heard(&manager);
+        assert!(!first.contains(&"READY=1".into()), "{first:?}");
+        service.tick(now);
+        service.show(|| "ready; serves".into(), now);
+        assert_eq!(heard(&manager), ["READY=1", "STATUS=ready; serves"]);
+        assert_eq!(service.time_left(now), None, "once");
+        while service.manager.say("X=1") {}
+        service.stopping();
+        assert!(service.time_left(now).is_some());
+        heard(&manager);
+        service.tick(now);
+        assert_eq!(heard(&manager), ["STOPPING=1\nSTATUS=stopping"]);
+        assert_eq!(service.time_left(now), None);
+    }
+
+    /// It will never have room, and is not waited for.
+    #[test]
+    fn a_manager_that_is_gone_is_told_once() {
+        let now = Instant::now();
+        let (mut service, manager) = service(Probe::Tcp, None, now);
+        service.tick(now);
+        drop(manager);
+        service.answered(true, now);
+        assert_eq!(service.time_left(now), None);
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub struct Mediator {
     doors: Vec<Door>,
     sources: u16,
     written: Vec<PathBuf>,
+    listens: bool,
 }
 
 impl Mediator {
@@ -55,7 +56,13 @@ impl Mediator {
             doors,
             sources: 0,
             written,
+            listens: false,
         }
+    }
+
+    /// Whether the program listens where it is published. One that was handed over takes connections before that.
+    pub fn listens(&self) -> bool {
+        self.listens
     }
 
     /// Answers one call. An error is what the call returns.

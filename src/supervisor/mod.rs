@@ -13,6 +13,7 @@ mod signals;
 mod sockaddr;
 mod watching;
 
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -55,6 +56,8 @@ pub struct Beside {
     pub sink: Sink,
     /// The service manager; none where nobody wants to be told.
     pub service: Option<Service>,
+    /// Where visitors come in, for the manager's status line.
+    pub served: Vec<SocketAddr>,
 }
 
 /// Watches a jail to its end. Whatever happens here, no process of the jail is left when this returns.
@@ -67,6 +70,7 @@ pub fn supervise(launched: Launched, plan: &Plan, beside: Beside) -> Result<Outc
         watch,
         mut sink,
         service,
+        served,
     } = beside;
     let gateway = launched.gateway.take().zip(plan.network.as_ref());
     let mut line = gateway.map(|(process, plan)| network::Line::new(process, plan));
@@ -84,6 +88,7 @@ pub fn supervise(launched: Launched, plan: &Plan, beside: Beside) -> Result<Outc
         line: line.as_mut(),
         gauge: gauge.as_mut(),
         service,
+        served,
         sink: &mut sink,
     };
     let watched = watching.until_the_end();

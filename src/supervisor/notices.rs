@@ -70,6 +70,11 @@ impl Notices {
         }
     }
 
+    /// Whether the program may be asked how it does: not before it listens, where its visitors would wait for that.
+    pub fn may_be_asked(&self) -> bool {
+        self.mediator.as_ref().is_none_or(Mediator::listens)
+    }
+
     /// Answers the next waiting call. A caller that died meanwhile is no error; an unknown error denies.
     pub fn answer_next(
         &mut self,

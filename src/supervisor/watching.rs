@@ -1,6 +1,7 @@
 //! The supervisor's loop: whatever happens first is seen to, until the jail ends.
 #![forbid(unsafe_code)]
 
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ pub struct Watching<'a, 'p> {
     pub line: Option<&'a mut network::Line>,
     pub gauge: Option<&'a mut Gauge<'p>>,
     pub service: Option<Service>,
+    pub served: Vec<SocketAddr>,
     pub sink: &'a mut Sink,
 }
 
@@ -106,12 +108,15 @@ impl Watching<'_, '_> {
         };
         let answer = self.line.as_mut().and_then(|line| line.probed());
         let wish = answer.map(|well| service.answered(well, now));
-        if service.tick(now) && !self.line.as_ref().is_some_and(|line| line.probe()) {
+        let asks = service.tick(now);
+        let asked = |line: &network::Line| self.notices.may_be_asked() && line.probe();
+        if asks && !self.line.as_deref().is_some_and(asked) {
             service.answered(false, now);
         }
         let status = || {
             status(
                 self.plan,
+                &self.served,
                 self.notices.ledger.total(),
                 self.gauge.as_deref(),
             )
@@ -187,13 +192,9 @@ impl Watching<'_, '_> {
 }
 
 /// One line that an operator wants to read.
-fn status(plan: &Plan, denied: u64, gauge: Option<&Gauge>) -> String {
+fn status(plan: &Plan, served: &[SocketAddr], denied: u64, gauge: Option<&Gauge>) -> String {
     let mut parts = vec!["ready".to_owned()];
-    let served: Vec<String> = plan
-        .publish
-        .iter()
-        .map(|at| format!("http://{at}"))
-        .collect();
+    let served: Vec<String> = served.iter().map(|at| format!("http://{at}")).collect();
     if !served.is_empty() {
         parts.push(format!("serves {}", served.join(", ")));
     }

@@ -168,7 +168,7 @@ pub fn a_wrong_socket_is_an_error(who: Who) -> Check {
     );
     let [tcp, web] = [format!("tcp:{port}"), format!("web=tcp:{port}")];
     let elsewhere = format!("tcp:{}", world::port());
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 13] = [
         (&[&format!("udp:{port}")], "but a datagram socket"),
         (&[&format!("idle:{port}")], "but one that does not listen"),
         (&[&format!("unix:{port}")], "but a unix socket"),
@@ -177,6 +177,7 @@ pub fn a_wrong_socket_is_an_error(who: Who) -> Check {
             "the socket `web` that was handed over",
         ),
         (&[&tcp, &elsewhere], "no published address is like it"),
+        (&[&tcp, &tcp], "another of this address has come before"),
         (
             &[&web, &format!("web={elsewhere}")],
             "another of the name `web` has come before",

@@ -15,7 +15,8 @@ static int opened(const char *kind, int port) {
     struct sockaddr_un here = {.sun_family = AF_UNIX};
     int is_unix = !strcmp(kind, "unix"), udp = !strcmp(kind, "udp");
     int fd = socket(is_unix ? AF_UNIX : AF_INET, udp ? SOCK_DGRAM : SOCK_STREAM, 0);
-    int one = 1; setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one); // as systemd does
+    int one = 1; setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one); // as systemd does, and with ReusePort=
+    if (!is_unix) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
     if (is_unix ? bind(fd, (void *)&here, sizeof here.sun_family) : bind(fd, (void *)&at, sizeof at)) { perror("handover: bind"); exit(99); }
     if (strcmp(kind, "idle") && !udp && listen(fd, 64)) { perror("handover: listen"); exit(99); }
     return fd;

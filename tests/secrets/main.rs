@@ -62,7 +62,7 @@ const HIDDEN: [Test; 3] = [
         hidden::a_file_that_is_replaced_all_the_time_is_read_or_refused,
     ),
 ];
-const REFUSED: [Test; 3] = [
+const REFUSED: [Test; 5] = [
     (
         "an unfit file is refused with what mends it",
         refused::an_unfit_file_is_refused_with_what_mends_it,
@@ -75,7 +75,20 @@ const REFUSED: [Test; 3] = [
         "a NUL byte is refused in a variable",
         refused::a_nul_byte_is_refused_in_a_variable,
     ),
+    (
+        "a newline and nothing else is no secret",
+        refused::a_newline_and_nothing_else_is_no_secret,
+    ),
+    (
+        "more than an environment holds is said",
+        refused::more_than_an_environment_holds_is_said,
+    ),
 ];
+/// Of the jail with a `/tmp` of its own.
+const OF_TMP: Test = (
+    "a place of the host takes no secret",
+    refused::a_place_of_the_host_takes_no_secret,
+);
 /// Those that make files of other users, or look into the memory of others.
 const AS_ROOT: [Test; 3] = [
     (
@@ -104,6 +117,9 @@ fn main() -> std::process::ExitCode {
             let groups: [&[Test]; 3] = [&REACH, &HIDDEN, &REFUSED];
             for test in groups.into_iter().flatten() {
                 trials.push(trial(test, kind, who, &needed));
+            }
+            if kind == Kind::Namespaced {
+                trials.push(trial(&OF_TMP, kind, who, &needed));
             }
             needed.push(needs::root());
             needed.push(needs::program("unshare"));

@@ -121,6 +121,13 @@ pub fn a_missing_source_is_refused_with_what_gives_it(kind: Kind, who: Who) -> C
     let found = "CREDENTIALS_DIRECTORY is not set: this is no unit with credentials";
     refuses(&stage, found, "LoadCredential=db:/path in the unit", true)?;
     let mut command = stage.command(&[], &["exit", "0"]);
+    command.env("CREDENTIALS_DIRECTORY", "credentials");
+    let (ended, _) = stage.finish("relative", command)?;
+    let found = "found: CREDENTIALS_DIRECTORY is no absolute path: no unit has set it";
+    ensure(ended.code == 125 && ended.stderr.contains(found), || {
+        format!("{ended:?}")
+    })?;
+    let mut command = stage.command(&[], &["exit", "0"]);
     command.env("CREDENTIALS_DIRECTORY", vault.at("none"));
     let (ended, _) = stage.finish("credential", command)?;
     let hint = "hint: LoadCredential=db:/path in the unit or write optional = true";
@@ -162,6 +169,99 @@ pub fn a_nul_byte_is_refused_in_a_variable(kind: Kind, who: Who) -> Check {
     reads(&stage)
 }
 
+/// As of a variable that was empty when it was written to the file: the program would run without its secret.
+pub fn a_newline_and_nothing_else_is_no_secret(kind: Kind, who: Who) -> Check {
+    let vault = Vault::new(who);
+    let path = vault.file("db", "\n");
+    let stage = kind.stage(who, &line("DB", &path, ""))?;
+    let mark = stage.work("mark").display().to_string();
+    let (ended, _) = stage.finish("newline", stage.command(&[], &["mark", &mark]))?;
+    let hint =
+        "hint: its file is empty, or holds a newline and nothing else: write the secret to it";
+    let right = ended.code == 125 && ended.stderr.contains(hint);
+    ensure(right && !Path::new(&mark).exists(), || format!("{ended:?}"))?;
+    vault.file("db", "\n\n");
+    reads(&stage)
+}
+
+/// Six megabytes are the most that execve(2) takes, whatever the stack's limit is.
+pub fn more_than_an_environment_holds_is_said(kind: Kind, who: Who) -> Check {
+    let vault = Vault::new(who);
+    let path = vault.file("db", vec![b'x'; 1 << 16]);
+    let lines = |count: usize| {
+        let one = |number| format!("DB{number} = {{ file = {path:?} }}\n");
+        "[secrets]\n".to_owned() + &(0..count).map(one).collect::<String>()
+    };
+    for (count, code) in [(110, 126), (10, 0)] {
+        let stage = kind.stage(who, &lines(count))?;
+        let (ended, _) = stage.finish("many", stage.command(&[], &["exit", "0"]))?;
+        let hinted = ended.stderr.contains("hint: a variable may have 128 KiB");
+        ensure(ended.code == code && hinted == (code != 0), || {
+            format!("{count}: {ended:?}")
+        })?;
+    }
+    Ok(())
+}
+
+/// What is bound there from the host, or leads out by a link, would keep it.
+pub fn a_place_of_the_host_takes_no_secret(kind: Kind, who: Who) -> Check {
+    let vault = Vault::new(who);
+    let path = vault.file("db", "value");
+    let shared = Temporary::new(who)?;
+    let (bound, link) = (shared.0.join("bound"), shared.0.join("link"));
+    for led in [&bound, &link] {
+        let (at, led) = (led.join("key"), led.display());
+        let more = line("DB", &path, &format!(", as = {at:?}"));
+        let stage = kind.stage(who, &more)?;
+        let profile = stage.scratch.at("actor.toml");
+        let text = std::fs::read_to_string(&profile).map_err(|error| error.to_string())?;
+        let text = text.replace("write = [", &format!("write = [\"{led}\", "));
+        std::fs::write(&profile, text).map_err(|error| error.to_string())?;
+        let found = format!("{led} is the host's, by [files]");
+        let origin = format!("{}:", profile.display());
+        let (ended, _) = stage.finish("bound", stage.command(&[], &["exit", "0"]))?;
+        let told = ended.stderr.contains(&found)
+            && ended
+                .stderr
+                .contains(&format!("choose another `as` in {origin}"));
+        ensure(ended.code == 125 && told, || format!("{ended:?}"))?;
+        // The twin: beside it, in the private /tmp.
+        let text = std::fs::read_to_string(&profile).map_err(|error| error.to_string())?;
+        let beside = text.replace(&format!("{at:?}"), "\"/tmp/key\"");
+        std::fs::write(&profile, beside).map_err(|error| error.to_string())?;
+        let command = stage.command(&[], &["show", "/tmp/key"]);
+        let (ended, text) = stage.finish("beside", command)?;
+        ensure(ended.code == 0 && text == "value", || format!("{ended:?}"))?;
+    }
+    let left = std::fs::read_dir(&bound).map_err(|error| error.to_string())?;
+    ensure(left.count() == 0, || "it lies on the host".into())
+}
+
+/// A directory below the host's /tmp with a directory of the starter's, and a link to that.
+struct Temporary(std::path::PathBuf);
+
+impl Temporary {
+    fn new(who: Who) -> Result<Self, String> {
+        let at = Path::new("/tmp").join(crate::vault::value("flowjail-test"));
+        let failed = |error: std::io::Error| error.to_string();
+        std::fs::create_dir(&at).map_err(failed)?;
+        let made = Self(at);
+        let bound = made.0.join("bound");
+        std::fs::create_dir(&bound).map_err(failed)?;
+        if let Some(uid) = who.other_uid() {
+            chown(&bound, Some(uid), Some(uid)).map_err(failed)?;
+        }
+        symlink("bound", made.0.join("link")).map_err(failed)?;
+        Ok(made)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// Another user's file, and one that another user can replace.
 pub fn a_file_of_others_is_refused(kind: Kind, who: Who) -> Check {
     let vault = Vault::new(who);
@@ -192,6 +292,15 @@ pub fn a_file_of_others_is_refused(kind: Kind, who: Who) -> Check {
         let found = format!("{shown} may not be read by uid {own} (EACCES)");
         let (ended, _) = stage.finish("closed", stage.command(&[], &["exit", "0"]))?;
         let hint = format!("hint: chown {own} {shown}\n");
+        let right = ended.stderr.contains(&found) && ended.stderr.contains(&hint);
+        ensure(ended.code == 125 && right, || format!("{ended:?}"))?;
+        // Whoever may not even come to it is not helped by owning it.
+        chown(vault.at(""), Some(0), Some(0)).map_err(|e| e.to_string())?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(vault.at(""), mode).map_err(|e| e.to_string())?;
+        let (ended, _) = stage.finish("above", stage.command(&[], &["exit", "0"]))?;
+        let closed = path.parent().unwrap_or(&path).display();
+        let hint = format!("hint: {closed} is closed to uid {own}: move the file to");
         let right = ended.stderr.contains(&found) && ended.stderr.contains(&hint);
         ensure(ended.code == 125 && right, || format!("{ended:?}"))?;
     }

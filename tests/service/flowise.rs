@@ -11,6 +11,7 @@ use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 
 use crate::common::needs;
+use crate::handed::HAND_OVER;
 use crate::kit::jail::{self, Jail};
 use crate::kit::scratch::Scratch;
 use crate::kit::who::Who;
@@ -35,12 +36,6 @@ pub fn trial() -> Trial {
         Ok(run(&tree.unwrap_or_default(), &node.unwrap_or_default())?)
     })
 }
-
-/// Hands descriptor 3 over, as a service manager does (sd_listen_fds(3)).
-const HAND_OVER: &str = "import os, sys\n\
-    os.dup2(int(sys.argv[1]), 3, inheritable=True)\n\
-    os.environ.update(LISTEN_FDS='1', LISTEN_FDNAMES='web', LISTEN_PID=str(os.getpid()))\n\
-    os.execv(sys.argv[2], sys.argv[2:])\n";
 
 fn run(tree: &Path, node: &Path) -> Check {
     let scratch = Scratch::new();

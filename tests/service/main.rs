@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod flowise;
+mod handed;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod manager;
@@ -21,7 +22,7 @@ fn main() -> std::process::ExitCode {
     let mut trials: Vec<Trial> = Vec::new();
     for who in [Who::Ordinary, Who::Root] {
         for kind in ["namespaced", "bare"] {
-            let mut needed = vec![needs::program("node")];
+            let mut needed = vec![needs::program("node"), needs::program("python3")];
             needed.extend((who == Who::Root).then(needs::root));
             for (sentence, check) in stand_in::CHECKS {
                 let name = format!("{sentence} ({kind}, {})", who.word());

@@ -16,7 +16,7 @@ use crate::manager::Manager;
 type Tested = fn(Who, &'static str) -> Check;
 
 /// Each in both kinds of jail, as root and as a user.
-pub const CHECKS: [(&str, Tested); 10] = [
+pub const CHECKS: [(&str, Tested); 12] = [
     (
         "the manager hears of a start, its readiness, its health and its end",
         a_whole_life,
@@ -51,6 +51,14 @@ pub const CHECKS: [(&str, Tested); 10] = [
         who_is_turned_away,
     ),
     (
+        "nobody is ready by a socket that was handed over before the program listens",
+        crate::handed::a_socket_that_takes_connections_before_the_program,
+    ),
+    (
+        "a program that is to be asked and cannot be is an error",
+        nothing_is_published,
+    ),
+    (
         "the program hears nothing of its manager",
         nothing_reaches_the_program,
     ),
@@ -59,15 +67,16 @@ pub const CHECKS: [(&str, Tested); 10] = [
 const LONG: Duration = Duration::from_secs(60);
 
 /// One jail, its port, and its files.
-struct Stage {
-    scratch: Scratch,
+pub struct Stage {
+    pub scratch: Scratch,
     who: Who,
-    port: u16,
-    profile: String,
+    pub port: u16,
+    pub profile: String,
 }
 
 impl Stage {
-    fn new(who: Who, kind: &str, ready: &str) -> Stage {
+    /// The profile's `ready` lines are the test's.
+    pub fn new(who: Who, kind: &str, ready: &str) -> Stage {
         let scratch = Scratch::new();
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let port = listener.local_addr().expect("an address").port();
@@ -77,7 +86,7 @@ impl Stage {
             "extends = [\"node\"]\njail = \"{kind}\"\ncommand = [\"node\", \"{script}\"]\n\
              [files]\nread = [\"{script}\"]\ncwd = \"/\"\n\
              [net]\npublish = [\"127.0.0.1:{port}\"]\n{ready}\n\
-             [env]\npass = [\"READY\"]\n",
+             [env]\npass = [\"READY\", \"LISTEN\"]\n",
             script = script.display(),
         );
         let profile = scratch.file("service.toml", &text).display().to_string();
@@ -136,7 +145,8 @@ fn ask(port: u16, path: &str) -> std::io::Result<String> {
 
 const PING: &str = "[service]\nready = \"/api/v1/ping\"";
 
-fn ends_well(mut jail: Jail) -> Check {
+/// Told to end it does.
+pub fn ends_well(mut jail: Jail) -> Check {
     jail.signal(Signal::SIGTERM);
     let ended = jail.end(LONG)?;
     ensure(ended.code == 0, || format!("{ended:?}"))
@@ -268,9 +278,35 @@ fn no_such_manager(who: Who, kind: &'static str) -> Check {
         let told = ended
             .stderr
             .contains(&format!("{wrong} (NOTIFY_SOCKET) cannot be reached"));
-        ensure(ended.code == 125 && told, || format!("{wrong}: {ended:?}"))?;
+        let hint = ended.stderr.contains("elsewhere unset NOTIFY_SOCKET");
+        ensure(ended.code == 125 && told && hint, || {
+            format!("{wrong}: {ended:?}")
+        })?;
     }
     Ok(())
+}
+
+/// Not ready at once, as if nobody were to ask. Without a manager nobody asks anyway.
+fn nothing_is_published(who: Who, kind: &'static str) -> Check {
+    let stage = Stage::new(who, kind, PING);
+    let text = std::fs::read_to_string(&stage.profile).map_err(|error| error.to_string())?;
+    let published = format!("publish = [\"127.0.0.1:{}\"]", stage.port);
+    let text = text.replace(&published, "enabled = true");
+    let text = text.replace(
+        "command = [\"node\", ",
+        "command = [\"node\", \"--check\", ",
+    );
+    stage.scratch.file("service.toml", &text);
+    let manager = Manager::at_a_path(&stage.scratch);
+    let ended = stage
+        .start(&[("NOTIFY_SOCKET", &manager.address)])
+        .end(LONG)?;
+    let told = "error: [service] ready: GET /api/v1/ping: nothing is published";
+    ensure(ended.code == 125 && ended.stderr.contains(told), || {
+        format!("{ended:?}")
+    })?;
+    let ended = stage.start(&[]).end(LONG)?;
+    ensure(ended.code == 0, || format!("{ended:?}"))
 }
 
 fn nothing_reaches_the_program(who: Who, kind: &'static str) -> Check {

@@ -235,6 +235,7 @@ impl Mediator {
             true,
         )?;
         self.sockets.forget(number);
+        self.listens = true;
         Ok(Answer::Reply(Reply::Done))
     }
 }
