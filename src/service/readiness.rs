@@ -293,7 +293,7 @@ mod tests {
     fn what_a_manager_that_is_behind_must_hear_is_said_again() {
         let now = Instant::now();
         let (mut service, manager) = service(Probe::Tcp, None, now);
-        while service.manager.say("X=1") {}
+        assert!((0..10_000).any(|_| !service.manager.say("X=1")));
         assert!(service.tick(now));
         assert!(matches!(service.answered(true, now), Wish::Ready(_)));
         service.show(|| "ready; serves".into(), now);
@@ -304,7 +304,7 @@ mod tests {
         service.show(|| "ready; serves".into(), now);
         assert_eq!(heard(&manager), ["READY=1", "STATUS=ready; serves"]);
         assert_eq!(service.time_left(now), None, "once");
-        while service.manager.say("X=1") {}
+        assert!((0..10_000).any(|_| !service.manager.say("X=1")));
         service.stopping();
         assert!(service.time_left(now).is_some());
         heard(&manager);
