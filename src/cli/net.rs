@@ -28,11 +28,11 @@ pub fn run(args: &NetArgs) -> u8 {
         Err((message, hint)) => return fail(super::FAILED, message, Some(&hint)),
     };
     match running::ask(&name, &[]) {
-        Ok(text) if args.json => {
-            out(format_args!("{text}\n"));
-            0
-        }
         Ok(text) => match serde_json::from_str::<State>(&text) {
+            Ok(_) if args.json => {
+                out(format_args!("{text}\n"));
+                0
+            }
             Ok(state) => {
                 out(render(&state));
                 0
@@ -45,7 +45,7 @@ pub fn run(args: &NetArgs) -> u8 {
         },
         Err(error) => {
             let message = format!("jail `{name}`: {error}");
-            fail(super::FAILED, message, Some(running::WHO))
+            fail(super::FAILED, message, Some(running::hint(&error)))
         }
     }
 }

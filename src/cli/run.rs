@@ -187,7 +187,10 @@ fn explain(failure: &Failure, host: &Host, plan: &Plan) -> u8 {
     let code = fail(
         failure.exit,
         failure,
-        failure.of_secret().or(failure.of_unit()),
+        failure
+            .of_secret()
+            .or(failure.of_unit())
+            .or(failure.of_kernel()),
     );
     if plan.is_bare() {
         return code;

@@ -17,8 +17,13 @@ use nix::unistd::Uid;
 use crate::events::phrase::tame;
 use crate::gateway::doors::{CONTROL, control_name, plain};
 
-/// Who may look into a jail and change its rules.
-pub const WHO: &str = "only the user who started a jail, and root, may look into it";
+/// What mends an error of [`starter`] or [`ask`].
+pub fn hint(error: &str) -> &'static str {
+    match error {
+        SILENT => "its gateway hangs or is stopped (SIGSTOP): let it go on, or restart the jail",
+        _ => "only the user who started a jail, and root, may look into it",
+    }
+}
 
 /// The name that is meant; none: the only one that runs. An error comes with a hint.
 pub fn which(asked: Option<&str>) -> Result<String, (String, String)> {

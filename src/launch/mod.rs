@@ -109,6 +109,29 @@ impl Failure {
         named.then_some("in a unit remove ProtectHostname=: the jail has a host name of its own")
     }
 
+    /// What the kernel, or a filter around, lacks for it.
+    pub fn of_kernel(&self) -> Option<&'static str> {
+        let is = |step: Step| self.what == step.to_string();
+        let confines = [
+            Step::ConfineGateway,
+            Step::ConfineInit,
+            Step::ConfineSupervisor,
+            Step::Landlock,
+        ];
+        match self.errno? {
+            Errno::ENOSYS => Some(
+                "this kernel, or a filter around, lacks a call: flowjail needs Linux 5.19 or newer",
+            ),
+            Errno::EPERM if confines.into_iter().any(is) => Some(
+                "a filter around forbids it: in a unit add seccomp, landlock_create_ruleset, landlock_add_rule and landlock_restrict_self to SystemCallFilter=",
+            ),
+            Errno::EINVAL if is(Step::EnterRoot) => Some(
+                "a root that the kernel unpacked at boot (initramfs) cannot be left: start below a mounted root (switch_root), or write `jail = \"bare\"`",
+            ),
+            _ => None,
+        }
+    }
+
     /// Whether a host without namespaces fails like this.
     pub fn concerns_namespaces(&self) -> bool {
         use Errno::{EACCES, EINVAL, ENOSPC, ENOSYS, EPERM, EUSERS};
