@@ -209,7 +209,7 @@ const EVENTS: [Test; 14] = [
         events::events_go_to_a_descriptor,
     ),
 ];
-const FAILURES: [Test; 9] = [
+const FAILURES: [Test; 12] = [
     (
         "runs behind a filter that hits nothing",
         fail_closed::runs_behind_a_filter_that_hits_nothing,
@@ -245,6 +245,18 @@ const FAILURES: [Test; 9] = [
     (
         "the plan shows what is not held",
         missing::the_plan_shows_what_is_not_held,
+    ),
+    (
+        "a Landlock that only tells its version is none",
+        missing::a_landlock_that_only_tells_its_version_is_none,
+    ),
+    (
+        "what an old kernel lacks is hinted at",
+        missing::what_an_old_kernel_lacks_is_hinted_at,
+    ),
+    (
+        "a bare jail is planned without signals",
+        missing::a_bare_jail_is_planned_without_signals,
     ),
 ];
 

@@ -45,7 +45,7 @@ pub fn settle(
         kept.extend(manager.map(|manager| manager.as_fd().as_raw_fd()));
         process::close_inherited(&kept).map_err(|errno| {
             let failure = Failure::outside("closing what the caller left open", errno);
-            Stopped(fail(failure.exit, &failure, None))
+            Stopped(fail(failure.exit, &failure, failure.hint()))
         })?;
     }
     let Some(network) = &plan.network else {

@@ -28,20 +28,24 @@ pub fn run(args: &NetArgs) -> u8 {
         Err((message, hint)) => return fail(super::FAILED, message, Some(&hint)),
     };
     match running::ask(&name, &[]) {
-        Ok(text) if args.json => {
-            out(format_args!("{text}\n"));
-            0
-        }
         Ok(text) => match serde_json::from_str::<State>(&text) {
+            Ok(_) if args.json => {
+                out(format_args!("{text}\n"));
+                0
+            }
             Ok(state) => {
                 out(render(&state));
                 0
             }
-            Err(error) => fail(super::FAILED, format!("jail `{name}`: {error}"), None),
+            Err(error) => fail(
+                super::FAILED,
+                format!("jail `{name}`: its answer: {}", tame(&error.to_string())),
+                None,
+            ),
         },
         Err(error) => {
             let message = format!("jail `{name}`: {error}");
-            fail(super::FAILED, message, Some(running::WHO))
+            fail(super::FAILED, message, Some(running::hint(&error)))
         }
     }
 }
@@ -63,7 +67,7 @@ fn write_state(out: &mut String, state: &State) -> std::fmt::Result {
         state.visitors
     )?;
     for address in &state.serves {
-        writeln!(out, "serves    {address}")?;
+        writeln!(out, "serves    {}", tame(address))?;
     }
     writeln!(
         out,
@@ -92,7 +96,7 @@ fn write_names(out: &mut String, state: &State) -> std::fmt::Result {
             out,
             "{:<40} {:<15} {}",
             tame(&name.host),
-            name.address,
+            tame(&name.address),
             ports.join(" ")
         )?;
     }
@@ -113,7 +117,7 @@ fn write_connections(out: &mut String, state: &State) -> std::fmt::Result {
         writeln!(
             out,
             "{target:<40} {:<22} {:>9} {:>9} {age:>8}",
-            flow.address,
+            tame(&flow.address),
             bytes(flow.sent),
             bytes(flow.received)
         )?;
@@ -128,5 +132,39 @@ fn bytes(number: u64) -> String {
         10_000..=9_999_999 => format!("{} kB", number / 1000),
         10_000_000..=9_999_999_999 => format!("{} MB", number / 1_000_000),
         _ => format!("{} GB", number / 1_000_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::render;
+    use crate::gateway::control::{Flow, Name, State};
+
+    #[test]
+    fn whatever_a_gateway_says_moves_no_terminal() {
+        let odd = || "\u{1b}[31m\r\n".to_owned();
+        let state = State {
+            schema: 1,
+            jail: odd(),
+            names: vec![Name {
+                host: odd(),
+                address: odd(),
+                ports: vec![443],
+            }],
+            connections: vec![Flow {
+                host: odd(),
+                port: 443,
+                address: odd(),
+                sent: 0,
+                received: 0,
+                ms: 0,
+            }],
+            visitors: 0,
+            serves: vec![odd()],
+            totals: Default::default(),
+        };
+        let text = render(&state);
+        let control = text.chars().filter(|c| c.is_control() && *c != '\n');
+        assert_eq!((control.count(), text.lines().count()), (0, 10), "{text}");
     }
 }

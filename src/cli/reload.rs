@@ -43,7 +43,10 @@ fn reload(args: &ReloadArgs) -> Result<u8, Stopped> {
     };
     let name =
         running::which(Some(&plain(&name))).map_err(|(message, hint)| stop(message, &hint))?;
-    let failed = |error: String| stop(format!("jail `{name}`: {}", tame(&error)), running::WHO);
+    let failed = |error: String| {
+        let hint = running::hint(&error);
+        stop(format!("jail `{name}`: {}", tame(&error)), hint)
+    };
     let starter = running::starter(&name).map_err(failed)?;
     if !starter.is_root() && starter != nix::unistd::geteuid() {
         // Another user's home and rights would make another plan of the same profile.

@@ -52,12 +52,16 @@ const NEVER: [&str; 46] = [
     "vfork",
 ];
 
+/// In the place of a program's path that the supervisor may not read.
+pub const HIDDEN: &str =
+    "(hidden: the kernel shows nobody the caller's memory, as at kernel.yama.ptrace_scope 3)";
+
 /// For the start of a program.
 pub fn for_exec(path: &str) -> String {
-    if path.starts_with('/') {
-        format!("[exec] programs = [{}]", quoted(path))
-    } else {
-        String::new()
+    match path {
+        HIDDEN => "[exec] programs = [\"PATH\"], if it is known what was to be started".into(),
+        path if path.starts_with('/') => format!("[exec] programs = [{}]", quoted(path)),
+        _ => String::new(),
     }
 }
 
@@ -104,4 +108,16 @@ pub fn for_memory_high(bytes: u64, limit: Option<u64>) -> String {
 /// Twice the processes.
 pub fn for_pids(pids: u64) -> String {
     format!("[resources] pids = {}", pids * 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HIDDEN, for_exec};
+
+    #[test]
+    fn a_program_is_allowed_by_its_path_even_where_nobody_may_read_it() {
+        assert_eq!(for_exec("/bin/a"), "[exec] programs = [\"/bin/a\"]");
+        assert!(for_exec(HIDDEN).starts_with("[exec] programs = [\"PATH\"]"));
+        assert_eq!(for_exec("(unreadable)"), "");
+    }
 }

@@ -87,13 +87,16 @@ static WORD: u64 = 0x666c_6f77_6a61_696c;
 /// As a supervisor of the workload's own uid does it.
 fn reach_child(changed: bool) -> Result<(), Errno> {
     let (there, ready) = nix::unistd::pipe()?;
+    let (over, held) = nix::unistd::pipe()?;
     let (pid, pidfd) = match process::fork(0)? {
         Forked::Child => {
             // A change of ids has made it unreadable, as execve makes it readable again.
             let readable = if changed { set_dumpable(true) } else { Ok(()) };
             let tied = readable.and(set_pdeathsig(Signal::SIGKILL));
+            drop(held);
             if tied.is_ok() && nix::unistd::write(&ready, b"1").is_ok() {
-                nix::unistd::pause();
+                // Until it is over: no signal, which a filter around may refuse.
+                let _ = nix::unistd::read(&over, &mut [0]);
             }
             process::exit_now(1)
         }
@@ -103,8 +106,7 @@ fn reach_child(changed: bool) -> Result<(), Errno> {
     // Nothing, where the child has ended: then it is not reached, either.
     let _ = nix::unistd::read(&there, &mut [0]);
     let reached = reach(pid);
-    // ESRCH: it has ended by itself.
-    let _ = process::send_signal(&pidfd, Signal::SIGKILL);
+    drop(held);
     waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED)?;
     reached
 }

@@ -97,6 +97,7 @@ impl Failure {
             .or(self.of_unit())
             .or(self.of_limits())
             .or(self.of_size())
+            .or(self.of_kernel())
     }
 
     /// What to do where a secret could not be read: it was fit by its file, and is not by what is in it.
@@ -142,7 +143,8 @@ impl Failure {
 
     /// What to do where the program's arguments and variables are too much.
     fn of_size(&self) -> Option<&'static str> {
-        (self.errno == Some(Errno::E2BIG)).then_some(
+        let refused = self.exit == 126 && self.errno == Some(Errno::E2BIG);
+        refused.then_some(
             "a variable may have 128 KiB, and all together a quarter of the stack (ulimit -s): make a large secret a file by `as = \"/tmp/NAME\"`",
         )
     }
@@ -151,6 +153,32 @@ impl Failure {
     fn of_unit(&self) -> Option<&'static str> {
         let named = self.what == Step::HostName.to_string() && self.errno == Some(Errno::EPERM);
         named.then_some("in a unit remove ProtectHostname=: the jail has a host name of its own")
+    }
+
+    /// What the kernel, or a filter around, lacks for it.
+    fn of_kernel(&self) -> Option<&'static str> {
+        let is = |step: Step| self.what == step.to_string();
+        let confines = [
+            Step::ConfineGateway,
+            Step::ConfineInit,
+            Step::ConfineSupervisor,
+            Step::Landlock,
+        ];
+        match self.errno? {
+            Errno::ENOSYS => Some(
+                "this kernel, or a filter around, lacks a call: flowjail needs Linux 5.19 or newer",
+            ),
+            Errno::EPERM if confines.into_iter().any(is) => Some(
+                "a filter around forbids it: in a unit add seccomp, landlock_create_ruleset, landlock_add_rule and landlock_restrict_self to SystemCallFilter=",
+            ),
+            Errno::E2BIG if is(Step::Landlock) => Some(
+                "Landlock domains nest sixteen deep: start flowjail outside of so many (landlock(7))",
+            ),
+            Errno::EINVAL if is(Step::EnterRoot) => Some(
+                "a root that the kernel unpacked at boot (initramfs) cannot be left: start below a mounted root (switch_root), or write `jail = \"bare\"`",
+            ),
+            _ => None,
+        }
     }
 
     /// Whether a host without namespaces fails like this.

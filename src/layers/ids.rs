@@ -11,9 +11,9 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Gid, Pid, Uid, getpid, seteuid, setgroups, setresgid, setresuid};
 
-use super::io_errno;
 use super::process::die_with_parent;
 use crate::plan::IdPlan;
+use crate::sys::errno_of;
 use crate::sys::process::{self, Forked};
 
 /// Writes the maps of a child's user namespace: exactly the workload's two ids, to themselves
@@ -27,7 +27,7 @@ pub fn write_maps(child: i32, ids: &IdPlan) -> Result<(), Errno> {
 }
 
 fn write(child: i32, file: &str, text: String) -> Result<(), Errno> {
-    std::fs::write(format!("/proc/{child}/{file}"), text).map_err(|error| io_errno(&error))
+    std::fs::write(format!("/proc/{child}/{file}"), text).map_err(|error| errno_of(&error))
 }
 
 /// The user namespace of a supervisor that was started by an ordinary user, in which it is itself: what lets it
@@ -83,7 +83,7 @@ pub fn mapping(ids: &IdPlan, on_disk: (u32, u32)) -> Result<OwnedFd, Errno> {
     let namespace = write(pid, "uid_map", format!("{} {} 1", on_disk.0, ids.uid))
         .and_then(|()| write(pid, "gid_map", format!("{} {} 1", on_disk.1, ids.gid)))
         .and_then(|()| {
-            File::open(format!("/proc/{pid}/ns/user")).map_err(|error| io_errno(&error))
+            File::open(format!("/proc/{pid}/ns/user")).map_err(|error| errno_of(&error))
         });
     process::send_signal(&pidfd, Signal::SIGKILL)?;
     waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED)?;

@@ -8,10 +8,3 @@ pub mod limits;
 pub mod mounts;
 pub mod network;
 pub mod process;
-
-use nix::errno::Errno;
-
-/// The errno of an I/O error.
-fn io_errno(error: &std::io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
-}

@@ -10,8 +10,9 @@ use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, umount2};
 use nix::sys::stat::{Mode, SFlag, mknod};
 
-use super::{ids, io_errno};
+use super::ids;
 use crate::plan::{IdPlan, Mount, Tree};
+use crate::sys::errno_of;
 use crate::sys::mount::{self, attr};
 
 /// Where the new root is built, over whatever the host has there; the sources are open by then.
@@ -31,7 +32,7 @@ pub fn keep_private() -> Result<(), Errno> {
 /// Executable memfds are refused in this pid namespace (`vm.memfd_noexec=2`, Linux 6.3). Works for the host's
 /// root only, before it becomes someone else.
 pub fn memfd_noexec() -> Result<(), Errno> {
-    std::fs::write("/proc/sys/vm/memfd_noexec", "2").map_err(|error| io_errno(&error))
+    std::fs::write("/proc/sys/vm/memfd_noexec", "2").map_err(|error| errno_of(&error))
 }
 
 /// Clones every tree of the plan, in order, restricted but not yet attached.
@@ -99,7 +100,7 @@ impl Building {
 
     fn directory(&mut self, path: &Path) -> Result<(), Errno> {
         if !self.made.contains(path) {
-            std::fs::create_dir_all(path).map_err(|error| io_errno(&error))?;
+            std::fs::create_dir_all(path).map_err(|error| errno_of(&error))?;
             self.made.insert(path.to_owned());
         }
         Ok(())
@@ -130,9 +131,9 @@ pub fn put(part: &Mount, root: &mut Building) -> Result<(), Errno> {
     match part {
         Mount::Directory { .. } => root.directory(&target),
         Mount::Link { target: text, .. } => {
-            std::os::unix::fs::symlink(text, &target).map_err(|error| io_errno(&error))
+            std::os::unix::fs::symlink(text, &target).map_err(|error| errno_of(&error))
         }
-        Mount::Text { text, .. } => std::fs::write(&target, text).map_err(|error| io_errno(&error)),
+        Mount::Text { text, .. } => std::fs::write(&target, text).map_err(|error| errno_of(&error)),
         Mount::Bind(tree) => {
             root.mount_point(&target, tree.directory)?;
             let tree = root.trees.next().ok_or(Errno::EBADF)?;

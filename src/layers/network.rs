@@ -10,7 +10,7 @@ use nix::sys::socket::{
     socket,
 };
 
-use super::io_errno;
+use crate::sys::errno_of;
 
 /// Leaves the caller's network namespace for a new one (unshare(2) CLONE_NEWNET), for good. What this process forks
 /// from now on is in it, too. ENOSPC: user.max_net_namespaces is used up.
@@ -34,7 +34,7 @@ pub fn prepare() -> Result<(), Errno> {
         Err(errno) => return Err(errno),
     }
     std::fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")
-        .map_err(|error| io_errno(&error))
+        .map_err(|error| errno_of(&error))
 }
 
 /// rtnetlink(7), one request at a time.

@@ -337,6 +337,9 @@ pub fn network_hints(errno: Errno) -> Vec<String> {
         Errno::ENOSPC => {
             vec!["allow network namespaces: sysctl -w user.max_net_namespaces=15000".into()]
         }
+        Errno::EPERM => {
+            vec!["no filter around may refuse one: in a unit remove RestrictNamespaces=".into()]
+        }
         Errno::EROFS => vec!["in a unit remove ProtectKernelTunables=".into()],
         Errno::ENOENT => vec!["in a unit remove ProcSubset=pid".into()],
         _ => Vec::new(),

@@ -177,6 +177,10 @@ fn describe(block: NamespaceBlock, container: bool) -> (String, Vec<String>) {
             hints.push("on Debian kernels: sysctl -w kernel.unprivileged_userns_clone=1".into());
             format!("clone3 with the namespaces: {errno}")
         }
+        NamespaceBlock::Mount(Errno::ENOSYS) | NamespaceBlock::Proc(Errno::ENOSYS) => {
+            hints.push("the calls that mount need Linux 5.12 or newer, and no filter around may refuse them".into());
+            "mounting in them answers ENOSYS".to_owned()
+        }
         NamespaceBlock::Mount(errno) => {
             hints.push("on Ubuntu: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for flowjail that allows `userns`".into());
             format!("a user namespace comes up, but mounting in it is refused ({errno})")

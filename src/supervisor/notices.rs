@@ -176,6 +176,7 @@ impl Notices {
         let (path, argv) = match read {
             Ok(read) if notify::still_waits(listener, notice.id) => read,
             Ok(_) => (GONE.into(), Vec::new()),
+            Err(Errno::EACCES) => (advice::HIDDEN.into(), Vec::new()),
             Err(_) => (UNREADABLE.into(), Vec::new()),
         };
         let allow = advice::for_exec(&path);

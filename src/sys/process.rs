@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::sys::prctl::get_no_new_privs;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
@@ -295,7 +296,7 @@ pub fn reap(pid: i32) -> Option<i32> {
 }
 
 /// The running kernel's Landlock ABI (landlock_create_ruleset(2), Linux 5.13). ENOSYS: not built in or hidden
-/// by a filter; EOPNOTSUPP: not enabled at boot.
+/// by a filter, which may hide the calls that use a ruleset alone; EOPNOTSUPP: not enabled at boot.
 pub fn landlock_abi() -> Result<i32, Errno> {
     let version = 1u32;
     // SAFETY: NULL with size 0 and LANDLOCK_CREATE_RULESET_VERSION asks for the number only.
@@ -307,6 +308,21 @@ pub fn landlock_abi() -> Result<i32, Errno> {
             version,
         )
     })?;
+    for call in [
+        libc::SYS_landlock_add_rule,
+        libc::SYS_landlock_restrict_self,
+    ] {
+        // SAFETY: -1 is no ruleset's descriptor: nothing is read, and nothing restricted.
+        let asked = unsafe { libc::syscall(call, -1, 0, std::ptr::null::<u8>(), 0) };
+        match check(asked) {
+            Err(Errno::EBADF) => {}
+            // Without no_new_privs an ordinary user gets no further.
+            Err(Errno::EPERM)
+                if call == libc::SYS_landlock_restrict_self && get_no_new_privs() == Ok(false) => {}
+            Err(errno) => return Err(errno),
+            Ok(_) => {}
+        }
+    }
     Ok(abi as i32)
 }
 

@@ -48,7 +48,7 @@ const CALLS: [Call; 28] = [
     spared("prctl:0=1"),
     step("prctl:0=38"),
     step("prctl:0=4"),
-    step("landlock_restrict_self"),
+    before("landlock_restrict_self"),
     before("landlock_create_ruleset"),
     before("seccomp"),
 ];

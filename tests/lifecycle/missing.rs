@@ -7,7 +7,9 @@ use crate::kit::{Check, ensure};
 use crate::stage::Stage;
 use std::path::Path;
 
+const EPERM: i32 = 1;
 const EBUSY: i32 = 16;
+const EINVAL: i32 = 22;
 const ENOSYS: i32 = 38;
 const LANDLOCK: [(&str, i32); 3] = [
     ("landlock_create_ruleset", ENOSYS),
@@ -70,6 +72,48 @@ pub fn preferred_landlock_is_shown_as_not_held(who: Who) -> Check {
     let (ended, ran, left) = behind(&stage, &LANDLOCK)?;
     let shown = ended.stderr.to_lowercase().contains("not held");
     ensure(ran && ended.code == 0 && shown && left.is_empty(), || {
+        format!("ran: {ran}, {ended:?}")
+    })
+}
+
+/// A filter that lets the version be asked, and nothing else of Landlock: refused, or run without, as if it had none.
+pub fn a_landlock_that_only_tells_its_version_is_none(who: Who) -> Check {
+    for call in ["landlock_add_rule", "landlock_restrict_self"] {
+        for errno in [EPERM, ENOSYS] {
+            let (ended, ran, _) = behind(&Stage::new(who)?, &[(call, errno)])?;
+            refused(&ended, ran, "Landlock cannot be had")?;
+            let (ended, ran, left) = behind(&Stage::with(who, PREFER)?, &[(call, errno)])?;
+            let shown = ended.stderr.contains("NOT held: files");
+            ensure(ran && ended.code == 0 && shown && left.is_empty(), || {
+                format!("{call} {errno}, ran: {ran}, {ended:?}")
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// What fails for want of a call, or of a root that can be left, is told with what mends it.
+pub fn what_an_old_kernel_lacks_is_hinted_at(who: Who) -> Check {
+    let stage = Stage::new(who)?;
+    for (call, errno, hint) in [
+        ("pidfd_open", ENOSYS, "Linux 5.19 or newer"),
+        ("close_range", ENOSYS, "Linux 5.19 or newer"),
+        ("mount_setattr", ENOSYS, "Linux 5.19 or newer"),
+        ("fsopen", ENOSYS, "the calls that mount"),
+        ("pivot_root", EINVAL, "initramfs"),
+    ] {
+        let (ended, ran, _) = behind(&stage, &[(call, errno)])?;
+        refused(&ended, ran, hint)?;
+        ensure(!ended.stderr.contains("covered"), || format!("{ended:?}"))?;
+    }
+    Ok(())
+}
+
+/// What a bare jail's host is asked needs no signal that a filter may refuse: it starts and ends.
+pub fn a_bare_jail_is_planned_without_signals(who: Who) -> Check {
+    let stage = Stage::bare(who, "[net]\nenabled = true")?;
+    let (ended, ran, left) = behind(&stage, &[("pidfd_send_signal", ENOSYS)])?;
+    ensure(ran && ended.code == 0 && left.is_empty(), || {
         format!("ran: {ran}, {ended:?}")
     })
 }

@@ -20,7 +20,7 @@ profile() { # NAME LINES
 n='
 '
 limits="memory = \"40M\"${n}cpus = 4${n}pids = 16${n}"
-profile slow "${limits}io = { write = \"1M\" }"
+profile slow "${limits}io = { write = \"512K\" }"
 profile wide "$limits"
 echo "+memory +pids +cpu +io" > $top/cgroup.subtree_control
 mkdir $top/user

@@ -196,7 +196,10 @@ const ROWS: [Row; 23] = [
     ("yama-2-bare", "ptrace_scope 2, bare", |_, _| NO_MEMORY),
     // Refused and recorded as ever; what was to be started nobody can read then.
     ("yama-3-jail", "ptrace_scope 3", |kernel, _| {
-        Says(open(kernel), "start of the program (unreadable)")
+        Says(
+            open(kernel),
+            "start of the program (hidden: the kernel shows nobody",
+        )
     }),
     ("yama-3-bare", "ptrace_scope 3, bare", |_, _| NO_MEMORY),
 ];
