@@ -8,6 +8,7 @@ use super::{descriptors, digest, secrets};
 use crate::events::Sink;
 use crate::events::phrase::tame;
 use crate::gateway::Doors;
+use crate::gateway::doors::plain;
 use crate::host::{self, Host, Request};
 use crate::launch::{self, Failure, SecretFd};
 use crate::plan::{self, Plan, Refusals};
@@ -21,7 +22,7 @@ pub struct JailFlags {
     /// A profile's name or file
     #[arg(long, value_name = "NAME|FILE", default_value = "flowise")]
     pub profile: String,
-    /// The jail's name; default: the profile's
+    /// The jail's name, up to 64 letters, digits, `-`, `_` and `.` (others become `-`); default: the profile's
     #[arg(long)]
     pub name: Option<String>,
     /// Let the workload reach a host; as [net] allow
@@ -136,7 +137,9 @@ pub fn plan_by(
     };
     let host = host::observe(&profile, &request)
         .map_err(|error| Stopped(fail(error.exit, &error.message, error.hint.as_deref())))?;
-    let name = flags.name.clone().unwrap_or_else(|| profile.name.clone());
+    let asked = flags.name.as_ref().filter(|name| !name.is_empty());
+    // The name by which the jail is found, in every record and message, too.
+    let name = plain(asked.unwrap_or(&profile.name));
     let plan = resolve(&profile, &host, &name).map_err(|refusals| {
         say(refusals);
         Stopped(super::FAILED)

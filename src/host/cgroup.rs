@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
 use self::place::Place;
-use crate::sys::process;
+use crate::sys::{errno_of, process};
 
 /// The cgroup that flowjail itself moves to, so that controllers can be enabled above it.
 pub const OWN_LEAF: &str = "flowjail-own";
@@ -233,10 +233,6 @@ fn crowded(place: &Path, pid: i32) -> NoCgroup {
         pid,
         name: String::from_utf8_lossy(&name).trim().into(),
     }
-}
-
-fn errno_of(error: &std::io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or_default())
 }
 
 fn read(place: &Path, file: &str) -> Option<String> {

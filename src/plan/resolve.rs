@@ -341,7 +341,7 @@ fn notes(profile: &Profile, host: &Host, plan: &Plan) -> Vec<String> {
     if !profile.net.enabled && !profile.net.publish.is_empty() {
         notes.push("warning: nothing is served, since [net] enabled = false".into());
     }
-    notes.extend(limits::notes(host, plan));
+    notes.extend(limits::notes(profile, host, plan));
     if !host.container && host.uid == 0 && plan.ids.uid == ids::PLAIN_ID {
         notes.push(format!(
             "started as root: the program runs as plain uid {}",

@@ -30,7 +30,7 @@ pub enum Kind {
 /// A test for both kinds of jail, started as root and as an ordinary user.
 type Test = (&'static str, fn(Kind, Who) -> Check);
 
-const TESTS: [Test; 9] = [
+const TESTS: [Test; 10] = [
     (
         "records go where stderr goes",
         records::records_go_where_stderr_goes,
@@ -51,6 +51,10 @@ const TESTS: [Test; 9] = [
     (
         "long arguments do not hide the path",
         records::long_arguments_do_not_hide_the_path,
+    ),
+    (
+        "a name of lines is one word",
+        records::a_name_of_lines_is_one_word,
     ),
     ("no journal is said", records::no_journal_is_said),
     (

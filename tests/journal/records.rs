@@ -176,6 +176,26 @@ pub fn long_arguments_do_not_hide_the_path(kind: Kind, who: Who) -> Check {
     })
 }
 
+/// A jail is called by the name that it is found by, however it was named.
+pub fn a_name_of_lines_is_one_word(kind: Kind, who: Who) -> Check {
+    let place = Place::new(kind, who, Daemon::new())?;
+    let name = format!("a\nFORGED=1\n{}", "b".repeat(20_000));
+    let flags = ["--events", "journal", "--name", &name];
+    let command = place.command(&flags, &["exit", "7"]);
+    let (ended, _) = place.stage.finish("name", command)?;
+    let records = place.daemon.records();
+    let last = records.iter().find(|record| record.event() == "exit");
+    let found = texts(last.ok_or_else(|| format!("{records:?} {ended:?}"))?);
+    let wanted = format!("a-FORGED-1-{}", "b".repeat(53));
+    let said = ended
+        .stderr
+        .contains(&format!("flowjail: {wanted}: holds "));
+    ensure(
+        said && found["FLOWJAIL_JAIL"] == wanted && !found.contains_key("FORGED"),
+        || format!("{found:?} {ended:?}"),
+    )
+}
+
 /// Asked for it is an error; where stderr would be the journal's the jail runs, and says so.
 pub fn no_journal_is_said(kind: Kind, who: Who) -> Check {
     let place = Place::new(kind, who, Daemon::absent())?;

@@ -255,3 +255,18 @@ fn what_counts_beside_others_in_the_cgroup_alone_is_noted() {
     )));
     assert!(!noted(&profile(|_| ())));
 }
+
+#[test]
+fn a_heap_that_is_set_by_something_else_is_noted() {
+    let own = profile(|profile| profile.resources.heap = Some(Some(ByteSize(G))));
+    let noted = |host: &Host| {
+        let plan = resolve(&own, host, "web").unwrap();
+        plan.notes
+            .iter()
+            .any(|note| note.contains("heap sets nothing"))
+    };
+    assert!(!noted(&handed_over()));
+    let mut said = handed_over();
+    said.command.argv.push("--max_old_space_size=99".into());
+    assert!(noted(&said));
+}

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
+use super::heap;
 use crate::host::{Host, JAIL_LEAF, NoCgroup, OWN_LEAF};
 use crate::plan::Plan;
+use crate::profile::Profile;
 
 /// The flag of `docker run`.
 pub fn ask_docker(file: &str) -> &'static str {
@@ -45,13 +47,19 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// What is to be known of a jail's cgroup.
-pub fn notes(host: &Host, plan: &Plan) -> Vec<String> {
+/// What is to be known of a jail's limits.
+pub fn notes(profile: &Profile, host: &Host, plan: &Plan) -> Vec<String> {
+    let mut notes = Vec::new();
+    let asked = matches!(profile.resources.heap, Some(Some(_)));
+    if asked && heap(profile, host, plan.cgroup.as_ref()).is_none() {
+        notes.push(
+            "[resources] heap sets nothing: only node has one, and --max-old-space-size of the command or of NODE_OPTIONS comes before it".into(),
+        );
+    }
     let Some(cgroup) = &plan.cgroup else {
-        return Vec::new();
+        return notes;
     };
     let place = cgroup.place.display();
-    let mut notes = Vec::new();
     if host.cgroup.as_ref().is_ok_and(|cgroup| !cgroup.marked) {
         notes.push(format!(
             "cgroup {place}: flowjail is alone in it, but it is not marked as handed over; in a unit write Delegate=yes"
