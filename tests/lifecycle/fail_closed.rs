@@ -82,8 +82,8 @@ pub const FAULTS: [Fault; 31] = [
     ),
     fault("prctl:0=38", EIO, &["set no_new_privs", INIT]),
     fault("prctl:0=4", EIO, &[INIT]),
-    fault("landlock_add_rule", EIO, &["enforce Landlock", INIT]),
-    fault("landlock_restrict_self", EIO, &["enforce Landlock", INIT]),
+    fault("landlock_add_rule", EIO, &["Landlock cannot be had"]),
+    fault("landlock_restrict_self", EIO, &["Landlock cannot be had"]),
     // Filters without a listener: init's and the supervisor's own.
     fault(
         "seccomp:0=1,1=0",

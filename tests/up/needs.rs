@@ -1,11 +1,10 @@
 //! What an installation needs, and says when it is not there.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 
 use flowjail::install::{Error, Fact, Free, Missing, Request, Unjailed, ensure};
 
-use crate::place::{Facts, NODE, NOTHING, Place, missing};
+use crate::place::{Facts, NODE, NOTHING, Place, missing, write_program};
 
 #[test]
 fn node_headers_that_are_not_there_are_said() {
@@ -106,9 +105,7 @@ fn a_later_node_in_path_is_taken_when_the_first_does_not_do() {
     let place = Place::new("second");
     let old = place.0.join("old");
     fs::create_dir(&old).expect("a directory");
-    fs::write(old.join("node"), "#!/bin/sh\necho v18.0.0\n").expect("a program");
-    fs::set_permissions(old.join("node"), Permissions::from_mode(0o755))
-        .expect("an executable program");
+    write_program(&old.join("node"), "#!/bin/sh\necho v18.0.0\n");
     let path = std::env::join_paths([old, place.0.join("bin")]).expect("a PATH");
     let tree = ensure(
         &Request {

@@ -1,8 +1,8 @@
 //! Stand-ins for node, npm and the compiler, and a directory to install in.
 
 use std::ffi::OsString;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -73,9 +73,7 @@ impl Place {
     }
 
     pub fn program(&self, name: &str, text: &str) {
-        let path = self.0.join("bin").join(name);
-        fs::write(&path, text).expect("a program");
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("an executable program");
+        write_program(&self.0.join("bin").join(name), text);
     }
 
     pub fn without(self, name: &str) -> Place {
@@ -174,4 +172,19 @@ pub fn wait_for(path: &Path) {
         assert!(Instant::now() < end, "{} never came", path.display());
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// A program of this text. Another process writes it: a descriptor here could be inherited by a fork of another thread,
+/// and the program were "text file busy".
+pub fn write_program(path: &Path, text: &str) {
+    let mut shell = Command::new("/bin/sh")
+        .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let mut stdin = shell.stdin.take().expect("its stdin");
+    stdin.write_all(text.as_bytes()).expect("a program");
+    drop(stdin);
+    assert!(shell.wait().expect("its end").success(), "{path:?}");
 }
