@@ -211,20 +211,34 @@ fn refuse_others(place: &Path, inside: bool) -> Result<(), NoCgroup> {
 }
 
 /// Whether so many cgroups can be made below, by making them: those above may allow no more (`cgroup.max.depth`,
-/// `cgroup.max.descendants`), also where they cannot be seen.
+/// `cgroup.max.descendants`), also where they cannot be seen. What a look that was killed has left is removed by the next.
 fn room_for(place: &Path, count: usize) -> Result<(), NoCgroup> {
-    let pid = std::process::id();
-    let name = |number| place.join(format!("flowjail-try-{pid}-{number}"));
-    let made = (0..count).map(|number| std::fs::create_dir(name(number)));
-    let made: Vec<std::io::Result<()>> = made.collect();
-    for number in 0..made.iter().filter(|one| one.is_ok()).count() {
-        let _ = std::fs::remove_dir(name(number));
+    let all: Vec<PathBuf> = TRIED
+        .iter()
+        .take(count)
+        .map(|name| place.join(name))
+        .collect();
+    for at in &all {
+        // ENOENT: nothing is left.
+        let _ = std::fs::remove_dir(at);
     }
-    match made.into_iter().find_map(Result::err) {
-        Some(error) => Err(NoCgroup::NoRoom(place.into(), errno_of(&error))),
+    let made: Vec<std::io::Result<()>> = all.iter().map(std::fs::create_dir).collect();
+    for (at, _) in all.iter().zip(&made).filter(|(_, made)| made.is_ok()) {
+        let _ = std::fs::remove_dir(at);
+    }
+    let errors = made.into_iter().filter_map(Result::err);
+    // EEXIST: another flowjail looks at the same moment, and has made it.
+    match errors
+        .map(|error| errno_of(&error))
+        .find(|errno| *errno != Errno::EEXIST)
+    {
+        Some(errno) => Err(NoCgroup::NoRoom(place.into(), errno)),
         None => Ok(()),
     }
 }
+
+/// Cgroups that are there for a moment.
+const TRIED: [&str; 2] = ["flowjail-try-1", "flowjail-try-2"];
 
 fn crowded(place: &Path, pid: i32) -> NoCgroup {
     let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();

@@ -127,10 +127,10 @@ static void look(long *seen) {
 
 /* What a service manager does between two starts: a cgroup with controllers handed on takes nobody in. 1: somebody is left. */
 static int clear_cgroup(int serial) {
-    static const char *const leaves[] = {"flowjail-jail", "flowjail-own"};
+    static const char *const leaves[] = {"flowjail-jail", "flowjail-own", "flowjail-try-1", "flowjail-try-2"};
     char path[512];
     int wrong = 0;
-    for (int i = 0; cgroup && i < 2; i++) {
+    for (int i = 0; cgroup && i < 4; i++) {
         double until = now() + 60;
         snprintf(path, sizeof path, "%s/%s", cgroup, leaves[i]);
         while (rmdir(path) && errno != ENOENT && now() < until)
