@@ -327,12 +327,25 @@ pub fn disk(place: &Path) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::Limits;
+    use super::{Limits, TRIED, room_for};
 
     #[test]
     fn the_tighter_limit_counts() {
         let of = |memory, cpus, pids| Limits { memory, cpus, pids };
         let both = of(Some(5), None, Some(9)).and(of(Some(7), Some(1.5), Some(3)));
         assert_eq!(both, of(Some(5), Some(1.5), Some(3)));
+    }
+
+    #[test]
+    fn a_look_leaves_nothing_not_even_what_a_killed_one_has_left() {
+        let place = std::env::temp_dir().join(format!("flowjail-room-{}", std::process::id()));
+        std::fs::create_dir(&place).unwrap();
+        std::fs::create_dir(place.join(TRIED[1])).unwrap();
+        assert_eq!(room_for(&place, 2), Ok(()));
+        assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0);
+        std::fs::remove_dir(&place).unwrap();
+        // Nothing can be made below what is not there.
+        assert!(room_for(&place, 1).is_err());
+        assert_eq!(room_for(&place, 0), Ok(()));
     }
 }
