@@ -81,7 +81,7 @@ fn connect(name: &str) -> Result<(UnixStream, Uid), String> {
     let peer = getsockopt(&socket, sockopt::PeerCredentials).map_err(plainly)?;
     let (own, owner) = (nix::unistd::geteuid(), Uid::from_raw(peer.uid()));
     if owner != own && !owner.is_root() && !own.is_root() {
-        return Err(format!("its control socket belongs to uid {owner}"));
+        return Err(of_another(owner));
     }
     Ok((UnixStream::from(socket), owner))
 }
@@ -98,7 +98,7 @@ pub fn ask(name: &str, request: &[u8]) -> Result<String, String> {
     let (mut stream, owner) = connect(name)?;
     if owner != nix::unistd::geteuid() && !owner.is_root() {
         if !request.is_empty() {
-            return Err(format!("its control socket belongs to uid {owner}"));
+            return Err(of_another(owner));
         }
         nix::unistd::setresuid(owner, owner, owner).map_err(plainly)?;
         stream = connect(name)?.0;
@@ -113,6 +113,11 @@ pub fn ask(name: &str, request: &[u8]) -> Result<String, String> {
             _ => error.to_string(),
         }),
     }
+}
+
+/// What a name that somebody else's socket has comes to.
+fn of_another(owner: Uid) -> String {
+    format!("its control socket belongs to uid {owner}")
 }
 
 /// What a gateway that hangs comes to.
